@@ -1,0 +1,32 @@
+// One runner, three classes of test (docs/concepts and CONTRIBUTING.md name them): unit touches nothing outside the
+// process, integration starts the real servers once, slow holds what needs real seconds.
+import { defineConfig } from "vitest/config";
+
+const servers = {
+  globalSetup: ["test/env/global-setup.ts"],
+  testTimeout: 60_000,
+  hookTimeout: 120_000,
+  pool: "forks" as const,
+};
+
+export default defineConfig({
+  test: {
+    projects: [
+      {
+        test: {
+          name: "unit",
+          include: ["src/**/*.test.ts", "tools/**/*.test.ts", "test/cli/**/*.test.ts"],
+          testTimeout: 20_000,
+        },
+      },
+      {
+        test: {
+          name: "integration",
+          include: ["test/integration/**/*.test.ts", "test/conformance/**/*.test.ts"],
+          ...servers,
+        },
+      },
+      { test: { name: "slow", include: ["test/slow/**/*.test.ts"], ...servers, testTimeout: 180_000 } },
+    ],
+  },
+});
