@@ -1,0 +1,166 @@
+// The two kinds, once: these zod schemas give the TypeScript types, the validation and (crd.ts) the CRDs.
+// Field meanings and what an existing installation relies on: docs/reference/api.md.
+import { z } from "zod";
+
+export const group = "k8s.patoarvizu.dev";
+export const version = "v1alpha1";
+export const apiVersion = `${group}/${version}`;
+
+/** The finalizer of the contract: put there by the user, it makes the deletion of the object delete the Vault data. */
+export const deleteFinalizer = "delete.k8s.patoarvizu.dev";
+
+/** Changing this annotation's value makes the operator look at the object now. */
+export const reconcileAnnotation = "k8s.patoarvizu.dev/reconcile-requested-at";
+/** `"true"`: take over data that was found at the path and is not ours. */
+export const adoptAnnotation = "k8s.patoarvizu.dev/adopt";
+/** `"orphan"`: let a deleted object go without touching Vault. */
+export const deletionAnnotation = "k8s.patoarvizu.dev/deletion";
+
+const encryptionContext = z.record(z.string(), z.string());
+
+export const entrySchema = z.object({
+  key: z.string().min(1).describe("Key in the Vault secret."),
+  encryptedSecret: z
+    .string()
+    .optional()
+    .describe("Standard base64 of the KMS ciphertext blob of the value. Ignored when emptySecret is true."),
+  secretContext: encryptionContext
+    .optional()
+    .describe("KMS encryption context of this entry. When not empty it replaces the spec's secretContext."),
+  emptySecret: z.boolean().optional().describe("Write the empty string; encryptedSecret is ignored."),
+  encoding: z
+    .enum(["utf8", "base64"])
+    .optional()
+    .describe("How the decrypted bytes stand in Vault: as text (utf8, the default) or as standard base64."),
+});
+
+const secrets = z.array(entrySchema).describe("The entries: one key each.");
+
+export const kmsVaultSecretSpecSchema = z.object({
+  path: z
+    .string()
+    .min(1)
+    .describe(
+      "API path of the secret in Vault: mount/path on KV v1, mount/data/path on KV v2 (data/ may be left out).",
+    ),
+  vaultAuthMethod: z
+    .enum(["k8s", "token", "userpass"])
+    .optional()
+    .describe("How to log in to Vault for this object; the operator's --vault-authentication-method when absent."),
+  kvSettings: z
+    .object({
+      engineVersion: z
+        .enum(["v1", "v2"])
+        .optional()
+        .describe("Version of the KV engine behind path; asked of Vault when absent, checked when present."),
+      casIndex: z
+        .int()
+        .min(0)
+        .optional()
+        .describe("KV v2 only: the version to replace. Absent: the operator manages check-and-set itself."),
+    })
+    .optional(),
+  secrets: secrets.optional(),
+  secretContext: encryptionContext
+    .optional()
+    .describe("Default KMS encryption context of the entries that have none of their own."),
+  includeSecrets: z
+    .array(z.string().min(1))
+    .optional()
+    .describe("Names of PartialKMSVaultSecrets in the same namespace whose entries are added; later ones win."),
+  onDecryptError: z
+    .enum(["Keep", "Skip", "Fail"])
+    .optional()
+    .describe(
+      "When an entry cannot be decrypted: Keep (default) writes the others and leaves the key as it is in Vault, Skip writes the others without it, Fail writes nothing.",
+    ),
+});
+
+export const partialKMSVaultSecretSpecSchema = z.object({
+  secrets,
+  secretContext: encryptionContext
+    .optional()
+    .describe("Default KMS encryption context of these entries; the including object's when absent."),
+});
+
+const condition = z.object({
+  type: z.string(),
+  status: z.enum(["True", "False", "Unknown"]),
+  reason: z.string(),
+  message: z.string(),
+  lastTransitionTime: z.string().meta({ format: "date-time" }),
+  observedGeneration: z.int().min(0).optional(),
+});
+
+/** What the operator later acts on, authenticated by `mac` (sync/record.ts). Without a right MAC it counts for nothing. */
+const record = z
+  .object({
+    format: z.string(),
+    namespace: z.string().describe("Vault namespace."),
+    mount: z.string(),
+    path: z.string(),
+    engineVersion: z.enum(["v1", "v2"]),
+    version: z.int().min(0).optional(),
+    versionCreatedTime: z.string().optional(),
+    digest: z.string().optional().describe("Of the source: entries, contexts, destination. Holds no value."),
+    fingerprint: z.string().optional().describe("Keyed hash of what was written."),
+    mac: z.string(),
+  })
+  .describe(
+    "The operator's own note of what it wrote, authenticated with its key: an edited record counts for nothing.",
+  );
+
+export const statusSchema = z.object({
+  created: z.boolean().optional().describe("True after the first successful write."),
+  observedGeneration: z.int().min(0).optional(),
+  conditions: z.array(condition).optional(),
+  vault: z
+    .object({
+      namespace: z.string().optional(),
+      mount: z.string(),
+      path: z.string(),
+      engineVersion: z.enum(["v1", "v2"]),
+      version: z.int().min(0).optional(),
+    })
+    .optional()
+    .describe("Where the secret is in Vault."),
+  keys: z
+    .object({ synced: z.int().min(0), failed: z.array(z.string()).optional() })
+    .optional()
+    .describe("How many keys stand in Vault as the object says, and the names of those that could not be decrypted."),
+  lastSyncTime: z.string().meta({ format: "date-time" }).optional().describe("Time of the last write to Vault."),
+  includes: z.array(z.string()).optional().describe("Names of the Partials whose entries were included."),
+  record: record.optional(),
+});
+
+export const partialStatusSchema = z.object({ created: z.boolean().optional() });
+
+export type Entry = z.infer<typeof entrySchema>;
+export type KMSVaultSecretSpec = z.infer<typeof kmsVaultSecretSpecSchema>;
+export type PartialKMSVaultSecretSpec = z.infer<typeof partialKMSVaultSecretSpecSchema>;
+export type Status = z.infer<typeof statusSchema>;
+export type Condition = z.infer<typeof condition>;
+export type SyncRecord = z.infer<typeof record>;
+
+/** Object metadata as far as the product looks at it. */
+export interface Meta {
+  readonly name: string;
+  readonly namespace: string;
+  readonly uid: string;
+  readonly generation: number;
+  readonly creationTimestamp: string;
+  readonly deletionTimestamp?: string;
+  readonly finalizers?: readonly string[];
+  readonly annotations?: Readonly<Record<string, string>>;
+}
+
+export interface KMSVaultSecret {
+  readonly metadata: Meta;
+  readonly spec: KMSVaultSecretSpec;
+  readonly status?: Status;
+}
+
+export interface PartialKMSVaultSecret {
+  readonly metadata: Meta;
+  readonly spec: PartialKMSVaultSecretSpec;
+}
