@@ -1,6 +1,7 @@
 // The two types that hold secret values: Plaintext, the bytes that a key service gives back, and PlainValue, what
 // stands under one key in Vault. Both print as [redacted] wherever something might print them, so that a value cannot
 // reach a log, an event, a status, a metric or an error by accident. Only vault/kv and cli open a PlainValue.
+import { createHmac } from "node:crypto";
 import { inspect } from "node:util";
 
 const redacted = "[redacted]";
@@ -82,3 +83,26 @@ export class PlainValue extends Redacted {
 
 /** The keys and values of one secret in Vault. */
 export type PlainMap = ReadonlyMap<string, PlainValue>;
+
+/** True when both hold the same keys with the same values. */
+export function samePlainMap(one: PlainMap, other: PlainMap): boolean {
+  if (one.size !== other.size) return false;
+  for (const [key, value] of one) {
+    const counterpart = other.get(key);
+    if (counterpart === undefined || !value.equals(counterpart)) return false;
+  }
+  return true;
+}
+
+/**
+ * Keyed hash of a map: tells whether it is what was written without keeping what was written.
+ * @param key HMAC-SHA-256 key; an unkeyed hash of a plaintext could be guessed and is never made
+ * @param context what the hash is bound to, so that hashes of two objects cannot be compared
+ * @returns base64url
+ */
+export function fingerprint(map: PlainMap, key: Uint8Array, context: readonly string[]): string {
+  const entries = [...map].sort(([one], [other]) => (one < other ? -1 : 1));
+  const hmac = createHmac("sha256", key).update(JSON.stringify(["fingerprint", ...context]));
+  for (const [name, value] of entries) hmac.update(`\n${JSON.stringify(name)}:${value.openJson()}`);
+  return hmac.digest("base64url");
+}

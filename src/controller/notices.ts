@@ -1,0 +1,61 @@
+// The events of one reconcile, as data: one for what happened, none when nothing did. Texts and reasons of the three
+// events that the original had are the contract's, because alerts match on them.
+import type { Condition, KMSVaultSecret, Status } from "../api/kinds.ts";
+import { findCondition } from "../api/conditions.ts";
+import type { Outcome } from "../sync/outcome.ts";
+import { describe } from "../sync/sync.ts";
+
+export interface Notice {
+  readonly type: "Normal" | "Warning";
+  readonly reason: string;
+  readonly message: string;
+}
+
+/** What is worth telling: a write always, a failure or a remark only when it was not told already. */
+export function noticesOf(secret: KMSVaultSecret, outcome: Outcome, change: Change): readonly Notice[] {
+  const notices: Notice[] = [];
+  const { written, remarks } = outcome;
+  if (written !== undefined && !written.again) {
+    const left = written.leftBehind === undefined ? "" : `; ${describe(written.leftBehind)} was left in place`;
+    const message = `Wrote secret ${secret.metadata.name} to ${secret.spec.path}${left}`;
+    notices.push({ type: "Normal", reason: "SecretCreated", message });
+  }
+  if (isTold(change)) return notices;
+  if (outcome.kind === "failed") notices.push(failureNotice(outcome));
+  for (const { code, message } of remarks) notices.push({ type: "Warning", reason: code, message });
+  return notices;
+}
+
+/** The status before and after a reconcile. */
+export interface Change {
+  readonly previous: Status | undefined;
+  readonly next: Status;
+}
+
+function failureNotice({ error, failedKeys }: Extract<Outcome, { kind: "failed" }>): Notice {
+  const verb = verbs[error.code];
+  const [key, ...others] = failedKeys;
+  if (verb === undefined || key === undefined) return { type: "Warning", reason: error.code, message: error.message };
+  const more = others.length === 0 ? "" : ` (and ${others.length} more: ${others.slice(0, 10).join(", ")})`;
+  return { type: "Warning", reason: error.code, message: `Error ${verb} key ${key}${more}` };
+}
+
+const verbs: Readonly<Record<string, string>> = { DecodingError: "decoding", DecryptingError: "decrypting" };
+
+/** Whether the Ready condition said the same before, for the same generation. */
+function isTold({ previous, next }: Change): boolean {
+  const before = readyOf(previous);
+  const after = readyOf(next);
+  return (
+    before !== undefined &&
+    after !== undefined &&
+    before.status === after.status &&
+    before.reason === after.reason &&
+    before.message === after.message &&
+    before.observedGeneration === after.observedGeneration
+  );
+}
+
+function readyOf(status: Status | undefined): Condition | undefined {
+  return findCondition(status?.conditions ?? [], "Ready");
+}

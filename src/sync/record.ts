@@ -1,0 +1,106 @@
+// The record: the operator's note, in the object's status, of what it wrote where. It is authenticated, because
+// anyone who may patch a status could otherwise have the operator remove, or believe in sync, what they like. A record
+// without a right MAC is no record: everything is verified anew and nothing is removed.
+import { createHmac, timingSafeEqual } from "node:crypto";
+import type { SyncRecord } from "../api/kinds.ts";
+import { fingerprint, type PlainMap } from "../base/plaintext.ts";
+import type { Destination, Revision } from "../vault/kv/engine.ts";
+
+/** What is recorded of one object. */
+export interface Note {
+  readonly destination: Destination;
+  /** KV v2: the version that holds what was written. */
+  readonly revision?: Revision;
+  /** Absent while an entry could not be decrypted, so that it is tried again. */
+  readonly digest?: string;
+  /** Of the data as it stands in Vault; absent where it was never read or written. */
+  readonly fingerprint?: string;
+}
+
+const format = "v1";
+
+export class RecordKeeper {
+  readonly #key: Uint8Array;
+  readonly #clusterId: string;
+
+  /**
+   * @param key random, 32 bytes, kept in a Secret of the operator's namespace
+   * @param clusterId uid of the kube-system namespace: a status copied from another cluster counts for nothing
+   */
+  constructor(key: Uint8Array, clusterId: string) {
+    this.#key = key;
+    this.#clusterId = clusterId;
+  }
+
+  /** The note as it goes into `status.record` of the object with this uid. */
+  seal(note: Note, uid: string): SyncRecord {
+    const { destination, revision, digest } = note;
+    const unsealed: Omit<SyncRecord, "mac"> = {
+      format,
+      namespace: destination.namespace,
+      mount: destination.mount,
+      path: destination.path,
+      engineVersion: destination.engineVersion,
+      ...(revision && { version: revision.version, versionCreatedTime: revision.createdTime }),
+      ...(digest !== undefined && { digest }),
+      ...(note.fingerprint !== undefined && { fingerprint: note.fingerprint }),
+    };
+    return { ...unsealed, mac: this.#mac(unsealed, uid) };
+  }
+
+  /** The note in a record, or undefined when there is none that this operator wrote for this object. */
+  open(record: SyncRecord | undefined, uid: string): Note | undefined {
+    if (record === undefined || record.format !== format) return undefined;
+    const given = Buffer.from(record.mac, "base64url");
+    const right = Buffer.from(this.#mac(record, uid), "base64url");
+    if (given.length !== right.length || !timingSafeEqual(given, right)) return undefined;
+    const { namespace, mount, path, engineVersion, version, versionCreatedTime } = record;
+    return {
+      destination: { namespace, mount, path, engineVersion },
+      ...(version !== undefined &&
+        versionCreatedTime !== undefined && { revision: { version, createdTime: versionCreatedTime } }),
+      ...(record.digest !== undefined && { digest: record.digest }),
+      ...(record.fingerprint !== undefined && { fingerprint: record.fingerprint }),
+    };
+  }
+
+  /** Keyed hash of data at a destination, as the object with this uid wrote it. */
+  fingerprint(data: PlainMap, destination: Destination, uid: string): string {
+    return fingerprint(data, this.#key, [uid, destination.namespace, destination.mount, destination.path]);
+  }
+
+  #mac(record: Omit<SyncRecord, "mac">, uid: string): string {
+    const covered = [
+      "record",
+      uid,
+      this.#clusterId,
+      record.format,
+      record.namespace,
+      record.mount,
+      record.path,
+      record.engineVersion,
+      record.version ?? null,
+      record.versionCreatedTime ?? null,
+      record.digest ?? null,
+      record.fingerprint ?? null,
+    ];
+    return createHmac("sha256", this.#key).update(JSON.stringify(covered)).digest("base64url");
+  }
+}
+
+/** True when both name the same place. */
+export function sameDestination(one: Destination, other: Destination): boolean {
+  return destinationKey(one) === destinationKey(other);
+}
+
+/** A string that two destinations share exactly when a write to one is a write to the other. */
+export function destinationKey({ namespace, mount, path }: Destination): string {
+  return JSON.stringify([namespace, mount, path]);
+}
+
+/** True when both name the same version of a KV v2 secret; a path wiped and written anew counts from 1 again. */
+export function sameRevision(one: Revision | undefined, other: Revision | undefined): boolean {
+  return (
+    one !== undefined && other !== undefined && one.version === other.version && one.createdTime === other.createdTime
+  );
+}

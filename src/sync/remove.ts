@@ -1,0 +1,96 @@
+// What the deletion of an object does to Vault. Only what the record shows to be ours is removed, looked at once more
+// just before; in every other case the object is let go and Vault is left alone. Neither a Partial, nor KMS, nor a
+// valid spec is needed.
+import { deletionAnnotation, type KMSVaultSecret } from "../api/kinds.ts";
+import { asOperatorError, OperatorError } from "../base/errors.ts";
+import type { Destination, Observed } from "../vault/kv/engine.ts";
+import type { VaultAccess } from "../vault/vault.ts";
+import { claimants } from "./claims.ts";
+import type { Removal } from "./outcome.ts";
+import { type Note, sameRevision } from "./record.ts";
+import { describe, type SyncInput, type SyncTools } from "./sync.ts";
+
+export type RemoveInput = Pick<SyncInput, "note" | "access"> & {
+  /** The object as it is stored, its spec valid or not. */
+  readonly secret: Pick<KMSVaultSecret, "metadata">;
+  /** `spec.path` and `spec.kvSettings.engineVersion`, as far as they can be read. */
+  readonly named?: { readonly path: string; readonly engineVersion?: "v1" | "v2" };
+  /** Whether we ever wrote a status to the object; one that we never saw was written by the original. */
+  readonly everSynced: boolean;
+  /** Other living objects, given a destination, whose path may lead there. */
+  readonly rivals: (destination: Destination) => readonly KMSVaultSecret[];
+};
+
+/**
+ * Removes the data of a deleted object that has the contract's finalizer: the path on KV v1, all versions and the
+ * metadata on KV v2. Never throws: what goes wrong is `blocked`, and is tried again.
+ */
+export async function remove(input: RemoveInput, tools: SyncTools): Promise<Removal> {
+  try {
+    if (input.secret.metadata.annotations?.[deletionAnnotation] === "orphan") {
+      return released(`Vault was left alone, as the annotation ${deletionAnnotation}: orphan asks`);
+    }
+    const destination = input.note?.destination ?? (await contractDestination(input));
+    if (destination === undefined) {
+      return released("Vault was left alone: there is no record that this object wrote anything there");
+    }
+    return await tools.lock.hold(destination, () => removeFrom(destination, input, tools));
+  } catch (error) {
+    return { kind: "blocked", error: asOperatorError(error) };
+  }
+}
+
+/** Where an object that we never wrote a status to was written by the original: where its spec says. */
+async function contractDestination({ everSynced, named, access }: RemoveInput): Promise<Destination | undefined> {
+  if (everSynced || named === undefined) return undefined;
+  try {
+    return await resolveAnyEngine(access, named);
+  } catch (error) {
+    // A path that leads to no KV engine holds nothing of ours.
+    if (error instanceof OperatorError && (error.code === "InvalidPath" || error.code === "NotKV")) return undefined;
+    throw error;
+  }
+}
+
+async function resolveAnyEngine(
+  access: VaultAccess,
+  { path, engineVersion }: { readonly path: string; readonly engineVersion?: "v1" | "v2" },
+): Promise<Destination> {
+  try {
+    return await access.resolve(path, engineVersion);
+  } catch (error) {
+    if (error instanceof OperatorError && error.code === "EngineMismatch") return access.resolve(path);
+    throw error;
+  }
+}
+
+async function removeFrom(destination: Destination, input: RemoveInput, tools: SyncTools): Promise<Removal> {
+  const { access, note } = input;
+  const where = describe(destination);
+  const others = await claimants(destination, input.rivals(destination), access);
+  if (others.length > 0) return released(`${where} was left alone: another object names it`);
+  const observed = await access.observe(destination);
+  if (observed.state === "absent") return { kind: "removed", destination };
+  if (note !== undefined && !isOurs(note, observed, { input, tools })) {
+    return released(`${where} was left alone: someone else has written there since; remove it by hand if it shall go`);
+  }
+  await access.remove(destination);
+  return { kind: "removed", destination };
+}
+
+/** Whether what stands there is what we wrote. Where it may not be read, the record alone decides. */
+function isOurs(
+  note: Note,
+  observed: Exclude<Observed, { state: "absent" }>,
+  { input, tools }: { input: RemoveInput; tools: SyncTools },
+): boolean {
+  if (observed.state === "unreadable") return true;
+  if (note.destination.engineVersion === "v2") return sameRevision(note.revision, observed.revision);
+  if (observed.state !== "present" || observed.data === undefined) return false;
+  const found = tools.records.fingerprint(observed.data, note.destination, input.secret.metadata.uid);
+  return found === note.fingerprint;
+}
+
+function released(message: string): Removal {
+  return { kind: "released", message };
+}
