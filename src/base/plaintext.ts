@@ -101,7 +101,7 @@ export function samePlainMap(one: PlainMap, other: PlainMap): boolean {
  * @returns base64url
  */
 export function fingerprint(map: PlainMap, key: Uint8Array, context: readonly string[]): string {
-  const entries = [...map].sort(([one], [other]) => (one < other ? -1 : 1));
+  const entries = [...map].toSorted(([one], [other]) => (one < other ? -1 : 1));
   const hmac = createHmac("sha256", key).update(JSON.stringify(["fingerprint", ...context]));
   for (const [name, value] of entries) hmac.update(`\n${JSON.stringify(name)}:${value.openJson()}`);
   return hmac.digest("base64url");

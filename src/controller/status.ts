@@ -1,7 +1,7 @@
 // From an outcome to the status that the object shall have. Pure: given the same outcome and the same previous status
 // it gives the same status, so that one that would not change is not patched.
 import { removeCondition, setCondition } from "../api/conditions.ts";
-import type { Condition, KMSVaultSecret, Status, SyncRecord } from "../api/kinds.ts";
+import type { Condition, Status, SyncRecord } from "../api/kinds.ts";
 import type { OperatorError } from "../base/errors.ts";
 import type { Outcome } from "../sync/outcome.ts";
 import type { Destination, Revision } from "../vault/kv/engine.ts";
@@ -10,7 +10,10 @@ import type { Destination, Revision } from "../vault/kv/engine.ts";
 const maxMessage = 2_000;
 
 export interface StatusInput {
-  readonly secret: KMSVaultSecret;
+  /** `metadata.generation` of the object that was looked at. */
+  readonly generation: number;
+  /** `spec.includeSecrets`, where the spec could be read. */
+  readonly includes?: readonly string[];
   /** The status as it was last known to be. */
   readonly previous: Status | undefined;
   readonly outcome: Outcome;
@@ -21,10 +24,8 @@ export interface StatusInput {
 }
 
 /** The whole status after a reconcile. */
-export function nextStatus({ secret, previous, outcome, record, now }: StatusInput): Status {
-  const generation = secret.metadata.generation;
+export function nextStatus({ generation, includes, previous, outcome, record, now }: StatusInput): Status {
   const time = rfc3339(now);
-  const includes = secret.spec.includeSecrets;
   const kept = record ?? previous?.record;
   const place = outcome.destination === undefined ? previous?.vault : placeOf(outcome.destination, outcome.revision);
   const lastSyncTime = outcome.written === undefined ? previous?.lastSyncTime : time;

@@ -25,11 +25,11 @@ export function sourceDigest({ entries, destination, onDecryptError }: DigestSou
       .map((entry) => [
         entry.key,
         entry.empty ? "" : entry.encryptedSecret,
-        entry.empty ? [] : Object.entries(entry.encryptionContext).sort(byFirst),
+        entry.empty ? [] : Object.entries(entry.encryptionContext).toSorted(byFirst),
         entry.encoding,
         entry.empty,
       ])
-      .sort(byFirst),
+      .toSorted(byFirst),
   };
   return `v1:${createHash("sha256").update(JSON.stringify(canonical)).digest("base64url")}`;
 }

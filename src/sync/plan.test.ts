@@ -127,7 +127,7 @@ describe("an entry failed", () => {
   });
 });
 
-const keys = fc.constantFrom("a", "b", "c", "d");
+const keys = fc.constantFrom<string[]>("a", "b", "c", "d");
 const data = fc.dictionary(keys, fc.constantFrom("1", "2"));
 
 test("whatever is there and whatever fails: with Keep no key of Vault is ever lost", () => {

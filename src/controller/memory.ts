@@ -1,0 +1,40 @@
+// What the reconciler remembers of an object between two looks at it. The store's copy of a status is always a little
+// late (our own patch comes back through the watch), and a status may not be saved at all (the original's RBAC lacks
+// kmsvaultsecrets/status): without this, a write would be taken for someone else's a moment later.
+import type { Status } from "../api/kinds.ts";
+
+interface Remembered {
+  readonly status: Status;
+  /** resourceVersion that the object got with this status; undefined when it could not be saved. */
+  readonly savedAs: string | undefined;
+}
+
+/** Keyed by uid, so that an object deleted and made anew starts afresh. Holds nothing once the store has caught up. */
+export class Memory {
+  readonly #byUid = new Map<string, Remembered>();
+
+  /**
+   * The status to go on from: the stored one, unless the store is behind our last patch or there was none to save.
+   * @param resourceVersion of the stored object
+   */
+  latest(uid: string, resourceVersion: string, stored: Status | undefined): Status | undefined {
+    const remembered = this.#byUid.get(uid);
+    if (remembered === undefined) return stored;
+    if (remembered.savedAs === undefined || isOlder(resourceVersion, remembered.savedAs)) return remembered.status;
+    this.#byUid.delete(uid);
+    return stored;
+  }
+
+  remember(uid: string, status: Status, savedAs: string | undefined): void {
+    this.#byUid.set(uid, { status, savedAs });
+  }
+
+  forget(uid: string): void {
+    this.#byUid.delete(uid);
+  }
+}
+
+/** Resource versions of one resource are decimal numbers that grow (Kubernetes API concepts, "Resource versions"). */
+function isOlder(one: string, other: string): boolean {
+  return one.length === other.length ? one < other : one.length < other.length;
+}

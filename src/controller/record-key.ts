@@ -1,0 +1,90 @@
+// The key that authenticates records, and the id of the cluster they are bound to. Both come from the API server once,
+// at start: the key from a Secret of the operator's own namespace, made when it is not there yet.
+import { randomBytes } from "node:crypto";
+import { OperatorError } from "../base/errors.ts";
+import type { Logger } from "../base/log.ts";
+import type { KubeClient } from "../runtime/client.ts";
+import { isAlreadyExists, isForbidden, isNotFound } from "../runtime/kube-error.ts";
+import type { KubeObject, Resource } from "../runtime/objects.ts";
+
+/** Name of the Secret, and of the one field in it. */
+export const recordKeySecret = "kms-vault-operator-fingerprint-key";
+const field = "key";
+const keyBytes = 32;
+
+const secrets: Resource = { group: "", version: "v1", plural: "secrets", kind: "Secret" };
+const namespaces: Resource = { group: "", version: "v1", plural: "namespaces", kind: "Namespace" };
+
+interface KeySecret extends KubeObject {
+  readonly data?: Readonly<Record<string, string>>;
+}
+
+/**
+ * Reads the key, or makes it.
+ * @param namespace the operator's own
+ * @returns 32 random bytes; a key of this process only, with one warning, where Secrets are forbidden (then each
+ *   restart verifies every object against KMS once)
+ * @throws KubeError when the API server could not be asked, OperatorError when the Secret holds something else
+ */
+export async function loadRecordKey(client: KubeClient, namespace: string, logger: Logger): Promise<Uint8Array> {
+  try {
+    return await readOrCreate(client, namespace);
+  } catch (error) {
+    if (!isForbidden(error)) throw error;
+    logger.warn(
+      { secret: recordKeySecret, namespace, error },
+      "the record key may not be read or made; using one of this process only, so each restart decrypts every object once",
+    );
+    return randomBytes(keyBytes);
+  }
+}
+
+/**
+ * Uid of the kube-system namespace, which stands for the cluster.
+ * @returns "" with a warning where it may not be read: records are then not bound to the cluster
+ * @throws KubeError when the API server could not be asked
+ */
+export async function loadClusterId(client: KubeClient, logger: Logger): Promise<string> {
+  try {
+    const { metadata } = await client.get<KubeObject>(namespaces, { name: "kube-system" });
+    return metadata.uid;
+  } catch (error) {
+    if (!isForbidden(error) && !isNotFound(error)) throw error;
+    logger.warn({ error }, "the kube-system namespace may not be read; records are not bound to this cluster");
+    return "";
+  }
+}
+
+async function readOrCreate(client: KubeClient, namespace: string): Promise<Uint8Array> {
+  const ref = { namespace, name: recordKeySecret };
+  try {
+    return keyOf(await client.get<KeySecret>(secrets, ref), namespace);
+  } catch (error) {
+    if (!isNotFound(error)) throw error;
+  }
+  const key = randomBytes(keyBytes);
+  const secret = {
+    apiVersion: "v1",
+    kind: "Secret",
+    metadata: { name: recordKeySecret, namespace },
+    type: "Opaque",
+    data: { [field]: key.toString("base64") },
+  };
+  try {
+    await client.create(secrets, { namespace }, secret);
+    return key;
+  } catch (error) {
+    // Another replica was faster: its key counts.
+    if (!isAlreadyExists(error)) throw error;
+    return keyOf(await client.get<KeySecret>(secrets, ref), namespace);
+  }
+}
+
+function keyOf(secret: KeySecret, namespace: string): Uint8Array {
+  const key = Buffer.from(secret.data?.[field] ?? "", "base64");
+  if (key.length === keyBytes) return key;
+  throw new OperatorError(
+    "KubernetesError",
+    `Secret ${namespace}/${recordKeySecret} holds no key of ${keyBytes} bytes under ${field}; delete it and a new one is made`,
+  );
+}
