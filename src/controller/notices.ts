@@ -1,6 +1,6 @@
 // The events of one reconcile, as data: one for what happened, none when nothing did. Texts and reasons of the three
 // events that the original had are the contract's, because alerts match on them.
-import type { Condition, KMSVaultSecret, Status } from "../api/kinds.ts";
+import type { Condition, Status } from "../api/kinds.ts";
 import { findCondition } from "../api/conditions.ts";
 import type { Outcome } from "../sync/outcome.ts";
 import { describe } from "../sync/sync.ts";
@@ -11,8 +11,14 @@ export interface Notice {
   readonly message: string;
 }
 
+/** As far as events name an object. */
+export interface Named {
+  readonly metadata: { readonly name: string };
+  readonly spec: { readonly path: string };
+}
+
 /** What is worth telling: a write always, a failure or a remark only when it was not told already. */
-export function noticesOf(secret: KMSVaultSecret, outcome: Outcome, change: Change): readonly Notice[] {
+export function noticesOf(secret: Named, outcome: Outcome, change: Change): readonly Notice[] {
   const notices: Notice[] = [];
   const { written, remarks } = outcome;
   if (written !== undefined && !written.again) {

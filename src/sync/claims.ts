@@ -8,6 +8,17 @@ import type { VaultAccess } from "../vault/vault.ts";
 import { sameDestination } from "./record.ts";
 
 /**
+ * What two paths have in common when they may lead to the same destination: on KV v2 `mount/data/x` and `mount/x` do,
+ * and which segment is the mount is Vault's to say. For finding candidates; `claimants` decides.
+ */
+export function claimKey(path: string): string {
+  return path
+    .split("/")
+    .filter((segment) => segment !== "" && segment !== "data")
+    .join("/");
+}
+
+/**
  * The objects among `rivals` that name `destination`: those whose path leads there. One whose path leads nowhere
  * (invalid, not a KV mount, another engine than it says) holds nothing.
  * @param rivals living objects whose path may lead there

@@ -1,7 +1,7 @@
 // What the deletion of an object does to Vault. Only what the record shows to be ours is removed, looked at once more
 // just before; in every other case the object is let go and Vault is left alone. Neither a Partial, nor KMS, nor a
 // valid spec is needed.
-import { deletionAnnotation, type KMSVaultSecret } from "../api/kinds.ts";
+import { deletionAnnotation, type KMSVaultSecret, type Meta } from "../api/kinds.ts";
 import { asOperatorError, OperatorError } from "../base/errors.ts";
 import type { Destination, Observed } from "../vault/kv/engine.ts";
 import type { VaultAccess } from "../vault/vault.ts";
@@ -11,8 +11,7 @@ import { type Note, sameRevision } from "./record.ts";
 import { describe, type SyncInput, type SyncTools } from "./sync.ts";
 
 export type RemoveInput = Pick<SyncInput, "note" | "access"> & {
-  /** The object as it is stored, its spec valid or not. */
-  readonly secret: Pick<KMSVaultSecret, "metadata">;
+  readonly metadata: Meta;
   /** `spec.path` and `spec.kvSettings.engineVersion`, as far as they can be read. */
   readonly named?: { readonly path: string; readonly engineVersion?: "v1" | "v2" };
   /** Whether we ever wrote a status to the object; one that we never saw was written by the original. */
@@ -27,7 +26,7 @@ export type RemoveInput = Pick<SyncInput, "note" | "access"> & {
  */
 export async function remove(input: RemoveInput, tools: SyncTools): Promise<Removal> {
   try {
-    if (input.secret.metadata.annotations?.[deletionAnnotation] === "orphan") {
+    if (input.metadata.annotations?.[deletionAnnotation] === "orphan") {
       return released(`Vault was left alone, as the annotation ${deletionAnnotation}: orphan asks`);
     }
     const destination = input.note?.destination ?? (await contractDestination(input));
@@ -87,7 +86,7 @@ function isOurs(
   if (observed.state === "unreadable") return true;
   if (note.destination.engineVersion === "v2") return sameRevision(note.revision, observed.revision);
   if (observed.state !== "present" || observed.data === undefined) return false;
-  const found = tools.records.fingerprint(observed.data, note.destination, input.secret.metadata.uid);
+  const found = tools.records.fingerprint(observed.data, note.destination, input.metadata.uid);
   return found === note.fingerprint;
 }
 

@@ -1,0 +1,69 @@
+// Everything that a reconcile writes to the API server, in one place: the status, the events, the finalizer's removal.
+import type { Status } from "../api/kinds.ts";
+import type { Logger } from "../base/log.ts";
+import type { KubeClient } from "../runtime/client.ts";
+import type { EventRecorder } from "../runtime/events.ts";
+import { removeFinalizer } from "../runtime/finalizer.ts";
+import { isForbidden, isNotFound } from "../runtime/kube-error.ts";
+import type { KubeObject, Resource } from "../runtime/objects.ts";
+import { replaceStatus } from "../runtime/status-patch.ts";
+import type { Notice } from "./notices.ts";
+
+export interface ObjectWriterOptions {
+  readonly client: KubeClient;
+  readonly resource: Resource;
+  readonly recorder: EventRecorder;
+  readonly finalizer: string;
+  readonly logger: Logger;
+  /** Called with whether statuses can be saved, whenever that was seen. */
+  readonly onStatusForbidden: (forbidden: boolean) => void;
+}
+
+export class ObjectWriter {
+  readonly #options: ObjectWriterOptions;
+  #warned = false;
+
+  constructor(options: ObjectWriterOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Saves a status, unless the object has it already.
+   * @returns resourceVersion of the object with that status; undefined when it may not be saved (one warning)
+   * @throws KubeError when the API server could not be asked
+   */
+  async saveStatus(object: KubeObject, status: Status, signal: AbortSignal): Promise<string | undefined> {
+    const { client, resource, onStatusForbidden } = this.#options;
+    try {
+      const saved = await replaceStatus({ client, resource, object }, status, signal);
+      onStatusForbidden(false);
+      return saved.metadata.resourceVersion;
+    } catch (error) {
+      // Gone meanwhile: its deletion is the next event, and there is nothing to save.
+      if (isNotFound(error)) return undefined;
+      if (!isForbidden(error)) throw error;
+      onStatusForbidden(true);
+      this.#warnOnce(error);
+      return undefined;
+    }
+  }
+
+  event(object: KubeObject, { type, reason, message }: Notice): void {
+    this.#options.recorder.event({ resource: this.#options.resource, object }, type, reason, message);
+  }
+
+  /** @throws KubeError when the API server could not be asked */
+  async removeFinalizer(object: KubeObject, signal: AbortSignal): Promise<void> {
+    const { client, resource, finalizer } = this.#options;
+    await removeFinalizer({ client, resource, object }, finalizer, signal);
+  }
+
+  #warnOnce(error: unknown): void {
+    if (this.#warned) return;
+    this.#warned = true;
+    this.#options.logger.warn(
+      { error },
+      "statuses may not be saved: users see no conditions, and each restart decrypts every object once; grant patch on kmsvaultsecrets/status",
+    );
+  }
+}

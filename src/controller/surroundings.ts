@@ -1,0 +1,81 @@
+// What a reconcile needs to know around its object: the Partials it includes and the other objects that may name the
+// same place in Vault. Both are looked up in the informers' stores by index; nothing here talks to anyone.
+import type { KMSVaultSecret, PartialKMSVaultSecret } from "../api/kinds.ts";
+import { validateKMSVaultSecret, validatePartialKMSVaultSecret } from "../api/validate.ts";
+import { type KubeObject, keyOf } from "../runtime/objects.ts";
+import type { IndexFunction, Store } from "../runtime/store.ts";
+import { claimKey } from "../sync/claims.ts";
+
+/** Indexes of the KMSVaultSecrets' store; its objects are unvalidated, as the API server returned them. */
+export const secretIndexers: Readonly<Record<"claim" | "include", IndexFunction<KubeObject>>> = {
+  claim: (object) => {
+    const path = specOf(object)?.["path"];
+    return typeof path === "string" ? [claimKey(path)] : [];
+  },
+  include: (object) => {
+    const includes = specOf(object)?.["includeSecrets"];
+    if (!Array.isArray(includes)) return [];
+    return includes.map((name) => includeKey(object.metadata.namespace, String(name)));
+  },
+};
+
+/** Value of the `include` index: a Partial of that name in that namespace. */
+export function includeKey(namespace: string | undefined, name: string): string {
+  return `${namespace ?? ""}/${name}`;
+}
+
+export class Surroundings {
+  readonly #secrets: Store<KubeObject>;
+  readonly #partials: Store<KubeObject>;
+
+  constructor(secrets: Store<KubeObject>, partials: Store<KubeObject>) {
+    this.#secrets = secrets;
+    this.#partials = partials;
+  }
+
+  /** The KMSVaultSecret as the API server has it, not validated. */
+  secret(key: string): KubeObject | undefined {
+    return this.#secrets.get(key);
+  }
+
+  /** A valid Partial, or undefined. */
+  partial(namespace: string, name: string): PartialKMSVaultSecret | undefined {
+    const object = this.#partials.get(includeKey(namespace, name));
+    if (object === undefined) return undefined;
+    const validated = validatePartialKMSVaultSecret(object);
+    return "valid" in validated ? validated.valid : undefined;
+  }
+
+  /** Other living, valid objects whose path may lead to where `path` does. A deleted one holds nothing. */
+  rivals(path: string, uid: string): readonly KMSVaultSecret[] {
+    return this.#secrets
+      .byIndex("claim", claimKey(path))
+      .filter(({ metadata }) => metadata.uid !== uid && metadata.deletionTimestamp === undefined)
+      .flatMap((object) => {
+        const validated = validateKMSVaultSecret(object);
+        return "valid" in validated ? [validated.valid] : [];
+      });
+  }
+
+  /** Keys of the objects to look at again when this object's claim to a place changes. */
+  claimantKeys(object: KubeObject): readonly string[] {
+    const own = keyOf(object);
+    return secretIndexers
+      .claim(object)
+      .flatMap((claim) => this.#secrets.byIndex("claim", claim))
+      .map(keyOf)
+      .filter((key) => key !== own);
+  }
+
+  /** Keys of the objects that include a Partial. */
+  includerKeys(partial: KubeObject): readonly string[] {
+    const { namespace, name } = partial.metadata;
+    return this.#secrets.byIndex("include", includeKey(namespace, name)).map(keyOf);
+  }
+}
+
+/** `spec` of an object that nobody has validated. */
+export function specOf(object: KubeObject): Readonly<Record<string, unknown>> | undefined {
+  const { spec } = object as { readonly spec?: unknown };
+  return typeof spec === "object" && spec !== null ? (spec as Record<string, unknown>) : undefined;
+}

@@ -1,0 +1,80 @@
+// From what the informers see to keys in the queue. Edits and new objects go before refreshes; a status is our own
+// doing and triggers nothing; an edited Partial concerns everyone who includes it, a moved or deleted object everyone
+// who wants its place.
+import { adoptAnnotation, deletionAnnotation, reconcileAnnotation } from "../api/kinds.ts";
+import type { Handlers } from "../runtime/informer.ts";
+import type { Priority } from "../runtime/metrics.ts";
+import { type KubeObject, keyOf } from "../runtime/objects.ts";
+import type { Surroundings } from "./surroundings.ts";
+
+/** Where keys go. */
+export interface Queue {
+  add(key: string, options: { readonly priority: Priority }): void;
+}
+
+export interface WatchesOptions {
+  readonly queue: Queue;
+  readonly surroundings: Surroundings;
+  /** Whether objects of this namespace are ours to reconcile; the others are only known for their claims. */
+  readonly isWatched: (namespace: string) => boolean;
+  /** False until the first list is complete: what it holds is a refresh, what comes after it is new. */
+  readonly hasSynced: () => boolean;
+  /** Called for an object that is gone. */
+  readonly onGone: (object: KubeObject) => void;
+}
+
+/** Handlers of the KMSVaultSecrets' informer. */
+export function secretHandlers(options: WatchesOptions): Handlers<KubeObject> {
+  const { surroundings, hasSynced, onGone } = options;
+  const add = adder(options);
+  const addClaimants = (object: KubeObject) => surroundings.claimantKeys(object).forEach((key) => add(key, "high"));
+  return {
+    onAdd(object) {
+      add(keyOf(object), hasSynced() ? "high" : "low");
+      if (hasSynced()) addClaimants(object);
+    },
+    onUpdate(old, object) {
+      if (!isEdit(old, object)) return;
+      add(keyOf(object), "high");
+      addClaimants(old);
+      addClaimants(object);
+    },
+    onDelete(object) {
+      onGone(object);
+      addClaimants(object);
+    },
+  };
+}
+
+/** Handlers of the PartialKMSVaultSecrets' informer. */
+export function partialHandlers(options: WatchesOptions): Handlers<KubeObject> {
+  const add = adder(options);
+  const addIncluders = (partial: KubeObject) =>
+    options.surroundings.includerKeys(partial).forEach((key) => add(key, options.hasSynced() ? "high" : "low"));
+  return {
+    onAdd: addIncluders,
+    onUpdate(old, partial) {
+      if (old.metadata.generation !== partial.metadata.generation) addIncluders(partial);
+    },
+    onDelete: addIncluders,
+  };
+}
+
+function adder({ queue, isWatched }: WatchesOptions): (key: string, priority: Priority) => void {
+  return (key, priority) => {
+    if (isWatched(key.slice(0, key.indexOf("/")))) queue.add(key, { priority });
+  };
+}
+
+/** Annotations that ask something of the operator. */
+const askingAnnotations = [reconcileAnnotation, adoptAnnotation, deletionAnnotation];
+
+/** A change of what the object asks for; not of its status, labels or other people's annotations. */
+function isEdit({ metadata: before }: KubeObject, { metadata: after }: KubeObject): boolean {
+  return (
+    before.generation !== after.generation ||
+    before.deletionTimestamp !== after.deletionTimestamp ||
+    String(before.finalizers) !== String(after.finalizers) ||
+    askingAnnotations.some((name) => before.annotations?.[name] !== after.annotations?.[name])
+  );
+}
