@@ -9,8 +9,7 @@ import type { Result } from "../runtime/controller.ts";
 import { type KubeObject, keyOf, type Request } from "../runtime/objects.ts";
 import type { Outcome, Removal } from "../sync/outcome.ts";
 import { remove } from "../sync/remove.ts";
-import { type SyncTools, sync } from "../sync/sync.ts";
-import type { VaultAccess } from "../vault/vault.ts";
+import { type SyncInput, type SyncTools, sync } from "../sync/sync.ts";
 import { Memory } from "./memory.ts";
 import { noticesOf } from "./notices.ts";
 import type { ObjectWriter } from "./object-writer.ts";
@@ -18,7 +17,7 @@ import { blockedStatus, nextStatus } from "./status.ts";
 import { type Surroundings, specOf } from "./surroundings.ts";
 
 /** What the product counts about reconciles. */
-export interface ReconcilerMetrics {
+interface ReconcilerMetrics {
   /** The reason of an object's Ready condition; undefined when the object is gone. */
   objectReady(object: string, reason: string | undefined): void;
   /** A write to Vault. */
@@ -29,7 +28,7 @@ export interface ReconcilerOptions {
   readonly surroundings: Surroundings;
   readonly tools: SyncTools;
   /** Vault as the identity that the object names sees it; without a name, the operator's default one. */
-  readonly accessFor: (authMethod: string | undefined) => VaultAccess;
+  readonly accessFor: (authMethod: string | undefined) => SyncInput["access"];
   readonly writer: ObjectWriter;
   /** ms until an object that nothing happened to is looked at again; undefined: never. */
   readonly syncPeriodMs: number | undefined;

@@ -8,7 +8,7 @@ import { isAlreadyExists, isForbidden, isNotFound } from "../runtime/kube-error.
 import type { KubeObject, Resource } from "../runtime/objects.ts";
 
 /** Name of the Secret, and of the one field in it. */
-export const recordKeySecret = "kms-vault-operator-fingerprint-key";
+const recordKeySecret = "kms-vault-operator-fingerprint-key";
 const field = "key";
 const keyBytes = 32;
 

@@ -4,7 +4,6 @@ import { removeCondition, setCondition } from "../api/conditions.ts";
 import type { Condition, Status, SyncRecord } from "../api/kinds.ts";
 import type { OperatorError } from "../base/errors.ts";
 import type { Outcome } from "../sync/outcome.ts";
-import type { Destination, Revision } from "../vault/kv/engine.ts";
 
 /** A condition's message is not cut by the API server before 32 KiB; far less is readable. */
 const maxMessage = 2_000;
@@ -59,7 +58,7 @@ export function blockedStatus(
 }
 
 /** RFC 3339 in UTC, to the second, as Kubernetes writes times. */
-export function rfc3339(ms: number): string {
+function rfc3339(ms: number): string {
   return new Date(ms).toISOString().replace(/\.\d+Z$/, "Z");
 }
 
@@ -100,7 +99,10 @@ function keysAfter(previous: Status | undefined, outcome: Outcome): NonNullable<
   return outcome.failedKeys.length === 0 ? { synced } : { synced, failed: [...outcome.failedKeys] };
 }
 
-function placeOf(destination: Destination, revision: Revision | undefined): NonNullable<Status["vault"]> {
+function placeOf(
+  destination: NonNullable<Outcome["destination"]>,
+  revision: Outcome["revision"],
+): NonNullable<Status["vault"]> {
   const { namespace, mount, path, engineVersion } = destination;
   return {
     ...(namespace !== "" && { namespace }),

@@ -20,7 +20,7 @@ export const secretIndexers: Readonly<Record<"claim" | "include", IndexFunction<
 };
 
 /** Value of the `include` index: a Partial of that name in that namespace. */
-export function includeKey(namespace: string | undefined, name: string): string {
+function includeKey(namespace: string | undefined, name: string): string {
   return `${namespace ?? ""}/${name}`;
 }
 

@@ -8,7 +8,7 @@ import { type KubeObject, keyOf } from "../runtime/objects.ts";
 import type { Surroundings } from "./surroundings.ts";
 
 /** Where keys go. */
-export interface Queue {
+interface Queue {
   add(key: string, options: { readonly priority: Priority }): void;
 }
 

@@ -11,7 +11,7 @@ export interface Remark {
 }
 
 /** What was written, if anything. */
-export interface Written {
+interface Written {
   readonly destination: Destination;
   /** Names of the keys that are new, other or gone; absent when what stood there was not read. */
   readonly changed?: readonly string[];

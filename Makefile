@@ -1,0 +1,71 @@
+# Every command of this repository. Needed: git, make, npm (any Node), and for the real servers Go and Python 3 (or
+# internet access in place of Go). Everything runs on the Node 24 that npm puts into node_modules/.bin.
+# REPORTS=<directory> also writes each test run's results there as JSON (.ci/run counts them).
+
+NODE := node_modules/.bin/node
+BIN := node_modules/.bin
+# Lets our downloads use the proxy of HTTPS_PROXY, as npm, go and pip do.
+export NODE_USE_ENV_PROXY = 1
+
+vitest = $(NODE) $(BIN)/vitest run --project $(1) $(if $(REPORTS),--reporter=default --reporter=json --outputFile.json=$(REPORTS)/$(1).json)
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test ok build generate clean install toolchain test-unit test-integration test-slow \
+  check-format check-lint check-types check-architecture check-unused check-generated
+
+help: ## list the commands (default)
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' $(MAKEFILE_LIST) | expand -t 26
+
+demo: build ## see it work on real servers in your terminal; ARGS=--once checks every step and ends
+	@$(NODE) tools/demo/main.ts $(ARGS)
+
+test: test-unit test-integration ## all tests but the slow ones
+
+ok: check-format check-lint check-types check-architecture check-unused check-generated test-unit ## every check, and the unit tests
+
+build: install ## bundle dist/, so that bin/kms-vault-operator works
+	@$(NODE) tools/build.ts
+
+test-unit: install ## tests that touch nothing outside the process
+	$(call vitest,unit)
+
+test-integration: install toolchain build ## tests on real servers
+	$(call vitest,integration)
+
+test-slow: install toolchain ## tests that need real seconds: leases, token life, fail-over
+	$(call vitest,slow)
+
+generate: install ## write the generated files again (CRDs)
+	@$(NODE) tools/generate.ts
+
+toolchain: install ## find or make the servers: etcd, kube-apiserver, kubectl, OpenBao
+	@$(NODE) tools/toolchain/main.ts >/dev/null
+
+clean: ## remove what was built here (the servers' cache stays)
+	rm -rf dist coverage .demo *.tsbuildinfo
+
+check-format: install
+	$(NODE) $(BIN)/biome format .
+
+check-lint: install
+	$(NODE) $(BIN)/oxlint --type-aware --deny-warnings
+
+check-types: install
+	$(NODE) $(BIN)/tsc --noEmit
+
+check-architecture: install
+	$(NODE) tools/check-architecture.ts
+
+check-unused: install
+	$(NODE) $(BIN)/knip --config tools/knip.json
+
+check-generated: install
+	$(NODE) tools/generate.ts --check
+
+# npm's copy of the lock file tells what is installed; comparing contents, not times, survives switching branches.
+install:
+	@cmp -s package-lock.json node_modules/.installed-lock.json || { \
+	  command -v npm >/dev/null || { echo "npm is missing: install Node.js (any version) with npm" >&2; exit 1; }; \
+	  echo "installing the npm packages"; \
+	  npm ci --ignore-scripts --no-fund --no-audit --loglevel=error && cp package-lock.json node_modules/.installed-lock.json; }
+	@test -x $(NODE) || { echo "npm has no Node 24 for this machine (optionalDependencies in package.json)" >&2; exit 1; }

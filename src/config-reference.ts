@@ -1,0 +1,145 @@
+// Everything that `run` can be told, as data: the flags and the environment variables with their defaults. config.ts
+// reads by these tables and the help prints them, so that neither can say something that the other does not.
+import { authMethods } from "./vault/vault.ts";
+
+export const logLevels = ["debug", "info", "warn", "error"] as const;
+/** The least level that is logged. */
+export type LogLevel = (typeof logLevels)[number];
+
+export const logFormats = ["auto", "json", "text"] as const;
+/** `auto`: text when the log goes to a terminal, else JSON. */
+export type LogFormat = (typeof logFormats)[number];
+
+/** A flag of `run`. */
+export interface Flag {
+  /** Without dashes. */
+  readonly name: string;
+  /** What stands for its value in the help; absent: a boolean. */
+  readonly value?: string;
+  readonly default: string;
+  readonly description: string;
+}
+
+/** Every flag of `run`, in the order of the help. */
+export const runFlags = [
+  {
+    name: "metrics-addr",
+    value: "address",
+    default: ":8080",
+    description: "where metrics and probes are served; 0 turns them off",
+  },
+  {
+    name: "health-probe-bind-address",
+    value: "address",
+    default: "",
+    description: "where /healthz and /readyz are served instead of the metrics address; 0 turns them off",
+  },
+  {
+    name: "enable-leader-election",
+    default: "false",
+    description: "of several replicas only one at a time is active",
+  },
+  {
+    name: "vault-authentication-method",
+    value: "method",
+    default: "token",
+    description: `how to log in to Vault where an object does not say: ${authMethods.join(", ")}`,
+  },
+  {
+    name: "sync-period-seconds",
+    value: "seconds",
+    default: "120",
+    description: "how often every object is compared with Vault; 0: only when it changes",
+  },
+  {
+    name: "kubeconfig",
+    value: "file",
+    default: "",
+    description: "how to reach the API server; before KUBECONFIG, the pod's service account and ~/.kube/config",
+  },
+  {
+    name: "max-concurrent-reconciles",
+    value: "count",
+    default: "16",
+    description: "how many objects are worked on at the same time",
+  },
+  {
+    name: "kms-max-in-flight",
+    value: "count",
+    default: "64",
+    description: "how many requests to KMS may be open at the same time",
+  },
+  { name: "log-level", value: "level", default: "info", description: `least level: ${logLevels.join(", ")}` },
+  {
+    name: "log-format",
+    value: "format",
+    default: "auto",
+    description: `${logFormats.join(", ")}; auto is text on a terminal, else json`,
+  },
+] as const satisfies readonly Flag[];
+
+export type FlagName = (typeof runFlags)[number]["name"];
+
+/** An environment variable of `run`. */
+export interface Variable {
+  readonly name: string;
+  /** "": unset. */
+  readonly default: string;
+  readonly description: string;
+}
+
+/** Every environment variable that `run` reads itself, in the order of the help. Empty counts as unset. */
+export const variables = [
+  {
+    name: "WATCH_NAMESPACE",
+    default: "",
+    description: "namespaces to watch, separated by commas; empty: all",
+  },
+  {
+    name: "POD_NAMESPACE",
+    default: "",
+    description:
+      "the operator's own namespace, for its Lease and its key; else the service account's or the kubeconfig's",
+  },
+  {
+    name: "KUBECONFIG",
+    default: "",
+    description: "kubeconfig files, where --kubeconfig is not given",
+  },
+  {
+    name: "VAULT_ADDR",
+    default: "https://127.0.0.1:8200",
+    description: "where Vault or OpenBao is",
+  },
+  { name: "VAULT_AGENT_ADDR", default: "", description: "a Vault agent or proxy, used before VAULT_ADDR" },
+  { name: "VAULT_NAMESPACE", default: "", description: "Vault namespace of every request" },
+  {
+    name: "VAULT_CACERT",
+    default: "",
+    description: "PEM file with the CA certificates of Vault; re-read when it changes",
+  },
+  {
+    name: "VAULT_CAPATH",
+    default: "",
+    description: "directory of such files, or one file, where VAULT_CACERT is not given",
+  },
+  { name: "VAULT_CLIENT_CERT", default: "", description: "PEM file with the client certificate for Vault" },
+  { name: "VAULT_CLIENT_KEY", default: "", description: "PEM file with its private key" },
+  { name: "VAULT_TLS_SERVER_NAME", default: "", description: "name to expect in Vault's certificate" },
+  { name: "VAULT_SKIP_VERIFY", default: "false", description: "true: Vault's certificate is not checked" },
+  { name: "VAULT_CLIENT_TIMEOUT", default: "60s", description: "per request, in seconds or as a duration" },
+  { name: "VAULT_MAX_RETRIES", default: "2", description: "retries of a request that is safe to repeat" },
+  { name: "VAULT_RATE_LIMIT", default: "", description: "requests per second, with an optional burst: 10 or 10:20" },
+  { name: "VAULT_K8S_ROLE", default: "kms-vault-operator", description: "k8s: role to log in to" },
+  { name: "VAULT_K8S_LOGIN_ENDPOINT", default: "auth/kubernetes/login", description: "k8s: API path of the login" },
+  {
+    name: "VAULT_K8S_TOKEN_FILE",
+    default: "/var/run/secrets/kubernetes.io/serviceaccount/token",
+    description: "k8s: file with the service account token, re-read at each login",
+  },
+  { name: "VAULT_TOKEN", default: "", description: "token: the token" },
+  { name: "VAULT_USERNAME", default: "", description: "userpass: the user, at auth/userpass/login/<user>" },
+  { name: "VAULT_PASSWORD", default: "", description: "userpass: the password" },
+] as const satisfies readonly Variable[];
+
+export type VariableName = (typeof variables)[number]["name"];

@@ -1,0 +1,210 @@
+import { inspect } from "node:util";
+import * as fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { type Config, type Environment, type FlagValues, loadConfig } from "./config.ts";
+import { runFlags, variables } from "./config-reference.ts";
+
+function configOf(flags: FlagValues = {}, env: Environment = {}, namespace?: string): Config {
+  const loaded = loadConfig({ flags, env, namespace });
+  if ("problems" in loaded) throw new Error(loaded.problems.join("; "));
+  return loaded.config;
+}
+
+function problemsOf(flags: FlagValues, env: Environment = {}): readonly string[] {
+  const loaded = loadConfig({ flags, env });
+  return "problems" in loaded ? loaded.problems : [];
+}
+
+test("defaults are the contract's", () => {
+  expect(configOf()).toEqual({
+    metricsAddress: { port: 8080 },
+    leaderElection: false,
+    authMethod: "token",
+    syncPeriodMs: 120_000,
+    maxConcurrentReconciles: 16,
+    kmsMaxInFlight: 64,
+    log: { level: "info", format: "auto" },
+    namespace: "default",
+    watchNamespaces: [],
+    vault: {
+      namespace: "",
+      transport: {
+        address: "https://127.0.0.1:8200",
+        namespace: "",
+        timeoutMs: 60_000,
+        maxRetries: 2,
+        skipVerify: false,
+      },
+      auth: {
+        k8s: {
+          role: "kms-vault-operator",
+          loginEndpoint: "auth/kubernetes/login",
+          tokenFile: "/var/run/secrets/kubernetes.io/serviceaccount/token",
+        },
+        token: {},
+        userpass: {},
+      },
+    },
+  });
+});
+
+describe("flags", () => {
+  test.each<[FlagValues, Partial<Config>]>([
+    [{ "metrics-addr": "127.0.0.1:9" }, { metricsAddress: { host: "127.0.0.1", port: 9 } }],
+    [{ "metrics-addr": "0" }, { metricsAddress: "off" }],
+    [{ "metrics-addr": "" }, { metricsAddress: "off" }],
+    [{ "health-probe-bind-address": ":8081" }, { probeAddress: { port: 8081 } }],
+    [{ "health-probe-bind-address": "0" }, { probeAddress: "off" }],
+    [{ "enable-leader-election": "true" }, { leaderElection: true }],
+    [{ "enable-leader-election": "F" }, { leaderElection: false }],
+    [{ "vault-authentication-method": "k8s" }, { authMethod: "k8s" }],
+    [{ "sync-period-seconds": "0" }, { syncPeriodMs: 0 }],
+    [{ "sync-period-seconds": "0x3c" }, { syncPeriodMs: 60_000 }],
+    [{ "max-concurrent-reconciles": "1" }, { maxConcurrentReconciles: 1 }],
+    [{ "kms-max-in-flight": "8" }, { kmsMaxInFlight: 8 }],
+    [{ "log-level": "debug", "log-format": "json" }, { log: { level: "debug", format: "json" } }],
+  ])("%j", (flags, part) => {
+    expect(configOf(flags)).toMatchObject(part);
+  });
+
+  test.each<[FlagValues, string]>([
+    [{ "metrics-addr": "8080" }, 'an address such as :8080 or 127.0.0.1:8080, or 0, not "8080"'],
+    [{ "health-probe-bind-address": "x" }, 'an address such as :8081, or 0, not "x"'],
+    [{ "enable-leader-election": "yes" }, 'true or false, not "yes"'],
+    [{ "vault-authentication-method": "approle" }, 'one of k8s, token, userpass, not "approle"'],
+    [{ "vault-authentication-method": "" }, 'one of k8s, token, userpass, not ""'],
+    [{ "sync-period-seconds": "-1" }, 'a whole number from 0 to 2000000, not "-1"'],
+    [{ "sync-period-seconds": "1.5" }, 'a whole number from 0 to 2000000, not "1.5"'],
+    [{ "max-concurrent-reconciles": "0" }, 'a whole number from 1 to 1000, not "0"'],
+    [{ "kms-max-in-flight": "many" }, 'a whole number from 1 to 10000, not "many"'],
+    [{ "log-level": "INFO" }, 'one of debug, info, warn, error, not "INFO"'],
+    [{ "log-format": "xml" }, 'one of auto, json, text, not "xml"'],
+  ])("%j is refused", (flags, expected) => {
+    expect(problemsOf(flags)).toEqual([`--${Object.keys(flags)[0]}: must be ${expected}`]);
+  });
+
+  test("an empty probe address is the metrics address", () => {
+    expect(configOf({ "health-probe-bind-address": "" })).not.toHaveProperty("probeAddress");
+  });
+});
+
+describe("environment", () => {
+  test.each<[Environment, object]>([
+    [{ WATCH_NAMESPACE: "a, b" }, { watchNamespaces: ["a", "b"] }],
+    [{ WATCH_NAMESPACE: "" }, { watchNamespaces: [] }],
+    [{ POD_NAMESPACE: "ops" }, { namespace: "ops" }],
+    // The first version's Deployment sets these as well.
+    [{ POD_NAME: "x", OPERATOR_NAME: "y" }, { namespace: "default" }],
+    [{ VAULT_ADDR: "http://vault:8200/" }, { vault: { transport: { address: "http://vault:8200" } } }],
+    [
+      { VAULT_ADDR: "http://vault:8200", VAULT_AGENT_ADDR: "http://localhost:8100" },
+      { vault: { transport: { address: "http://localhost:8100" } } },
+    ],
+    [{ VAULT_NAMESPACE: "/team/a/" }, { vault: { namespace: "team/a" } }],
+    [
+      { VAULT_CACERT: "/a", VAULT_CAPATH: "/b", VAULT_TLS_SERVER_NAME: "c" },
+      { vault: { transport: { caCert: "/a", caPath: "/b", tlsServerName: "c" } } },
+    ],
+    [
+      { VAULT_CLIENT_CERT: "/a", VAULT_CLIENT_KEY: "/b" },
+      { vault: { transport: { clientCert: "/a", clientKey: "/b" } } },
+    ],
+    [{ VAULT_SKIP_VERIFY: "T" }, { vault: { transport: { skipVerify: true } } }],
+    [{ VAULT_CLIENT_TIMEOUT: "5" }, { vault: { transport: { timeoutMs: 5_000 } } }],
+    [{ VAULT_CLIENT_TIMEOUT: "1m30s" }, { vault: { transport: { timeoutMs: 90_000 } } }],
+    [{ VAULT_MAX_RETRIES: "0" }, { vault: { transport: { maxRetries: 0 } } }],
+    [{ VAULT_RATE_LIMIT: "10:20" }, { vault: { transport: { rateLimit: { perSecond: 10, burst: 20 } } } }],
+    [
+      { VAULT_K8S_ROLE: "r", VAULT_K8S_LOGIN_ENDPOINT: "/auth/other/login/", VAULT_K8S_TOKEN_FILE: "/t" },
+      { vault: { auth: { k8s: { role: "r", loginEndpoint: "auth/other/login", tokenFile: "/t" } } } },
+    ],
+    [{ VAULT_USERNAME: "u" }, { vault: { auth: { userpass: { username: "u" } } } }],
+  ])("%j", (env, part) => {
+    expect(configOf({}, env)).toMatchObject(part);
+  });
+
+  test.each<[string, string]>([
+    ["WATCH_NAMESPACE", "a,,b"],
+    ["POD_NAMESPACE", "Not A Name"],
+    ["VAULT_ADDR", "vault:8200"],
+    ["VAULT_AGENT_ADDR", "https://user:hunter2@vault"],
+    ["VAULT_SKIP_VERIFY", "yes"],
+    ["VAULT_CLIENT_TIMEOUT", "soon"],
+    ["VAULT_CLIENT_TIMEOUT", "0"],
+    ["VAULT_CLIENT_TIMEOUT", "1000h"],
+    ["VAULT_MAX_RETRIES", "-1"],
+    ["VAULT_RATE_LIMIT", "fast"],
+  ])("%s=%s is refused and not quoted", (name, value) => {
+    const problems = problemsOf({}, { [name]: value });
+    expect(problems).toEqual([expect.stringMatching(`^${name}: must be `)]);
+    expect(problems[0]?.replaceAll(/60s|vault:8200/g, "")).not.toContain(value);
+  });
+
+  test.each(["VAULT_CLIENT_CERT", "VAULT_CLIENT_KEY"])("%s needs its counterpart", (name) => {
+    expect(problemsOf({}, { [name]: "/a" })).toEqual([
+      "VAULT_CLIENT_CERT and VAULT_CLIENT_KEY: must be set both or not at all",
+    ]);
+  });
+
+  test("every variable counts as unset when empty", () => {
+    const empty = Object.fromEntries(variables.map(({ name }) => [name, ""]));
+    expect(configOf({}, empty)).toEqual(configOf());
+  });
+
+  test("the connection's namespace is used without POD_NAMESPACE", () => {
+    expect(configOf({}, {}, "from-connection").namespace).toBe("from-connection");
+    expect(configOf({}, { POD_NAMESPACE: "ops" }, "from-connection").namespace).toBe("ops");
+  });
+});
+
+describe("credentials", () => {
+  test("missing ones stop the start only for a method that the flag names", () => {
+    expect(problemsOf({})).toEqual([]);
+    expect(problemsOf({ "vault-authentication-method": "token" })).toEqual([
+      "VAULT_TOKEN environment variable not found",
+    ]);
+    expect(problemsOf({ "vault-authentication-method": "userpass" })).toEqual([
+      "Environment variable VAULT_USERNAME not set",
+      "Environment variable VAULT_PASSWORD not set",
+    ]);
+    expect(problemsOf({ "vault-authentication-method": "k8s" })).toEqual([]);
+    expect(problemsOf({ "vault-authentication-method": "token" }, { VAULT_TOKEN: "t" })).toEqual([]);
+  });
+
+  test("are there, without the line end of a file, and never printed", () => {
+    const config = configOf({}, { VAULT_TOKEN: "canary-token\n", VAULT_USERNAME: "u", VAULT_PASSWORD: " canary \n" });
+    expect(config.vault.auth.token.token?.open()).toBe("canary-token");
+    expect(config.vault.auth.userpass.password?.open()).toBe(" canary ");
+    for (const printed of [JSON.stringify(config), inspect(config, { depth: null })]) {
+      expect(printed).toContain("[redacted]");
+      expect(printed).not.toContain("canary");
+    }
+  });
+});
+
+test("every problem is listed at once", () => {
+  const flags = { "metrics-addr": "x", "log-level": "x", "vault-authentication-method": "x" };
+  expect(problemsOf(flags, { VAULT_MAX_RETRIES: "x", VAULT_CLIENT_KEY: "x" })).toHaveLength(5);
+});
+
+test("the configuration is frozen throughout", () => {
+  const config = configOf({}, { VAULT_TOKEN: "t" });
+  for (const part of [config, config.log, config.vault.transport, config.vault.auth.k8s, config.watchNamespaces]) {
+    expect(Object.isFrozen(part)).toBe(true);
+  }
+});
+
+test("any input gives a configuration or problems that name the flag or variable, and never throws", () => {
+  const text = fc.oneof(fc.string(), fc.constantFrom("0", "1", "true", "a,b", ":80", "token", "https://v", "5s"));
+  const flags = fc.dictionary(fc.constantFrom(...runFlags.map(({ name }) => name)), text);
+  const env = fc.dictionary(fc.constantFrom(...variables.map(({ name }) => name)), text);
+  fc.assert(
+    fc.property(flags, env, (givenFlags, givenEnv) => {
+      const given = [...Object.keys(givenFlags).map((name) => `--${name}`), ...Object.keys(givenEnv)];
+      for (const problem of problemsOf(givenFlags, givenEnv)) {
+        const isAboutCredentials = /VAULT_(TOKEN|USERNAME|PASSWORD)/.test(problem);
+        expect(isAboutCredentials || given.some((name) => problem.includes(name))).toBe(true);
+      }
+    }),
+  );
+});

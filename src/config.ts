@@ -1,0 +1,259 @@
+// Flags and environment → one frozen object. Everything that is wrong is listed at once, in words that say what to
+// write instead. Names, defaults and several texts are the contract with installations of the original
+// (docs/reference/configuration.md). What stands in a variable is never quoted: it may be a secret in the wrong place.
+import { PlainValue } from "./base/plaintext.ts";
+import {
+  type FlagName,
+  type LogFormat,
+  type LogLevel,
+  logFormats,
+  logLevels,
+  runFlags,
+  type VariableName,
+  variables,
+} from "./config-reference.ts";
+import {
+  isNamespaceName,
+  type ListenAddress,
+  parseBoolean,
+  parseInteger,
+  parseListenAddress,
+  parseNamespaces,
+  parseRateLimit,
+  parseSeconds,
+  parseServerUrl,
+} from "./config-values.ts";
+import type { VaultAuthOptions } from "./vault/auth/method.ts";
+import type { VaultTransportOptions } from "./vault/transport.ts";
+import { type AuthMethod, authMethods } from "./vault/vault.ts";
+
+/** Everything that `run` can be told, resolved and frozen. */
+export interface Config {
+  /** Where metrics are served; "off": nowhere. */
+  readonly metricsAddress: ListenAddress | "off";
+  /** Where probes are served; absent: on `metricsAddress`. */
+  readonly probeAddress?: ListenAddress | "off";
+  readonly leaderElection: boolean;
+  /** How to log in to Vault for objects that do not say so themselves. */
+  readonly authMethod: AuthMethod;
+  /** 0: no resync. */
+  readonly syncPeriodMs: number;
+  readonly maxConcurrentReconciles: number;
+  readonly kmsMaxInFlight: number;
+  readonly log: { readonly level: LogLevel; readonly format: LogFormat };
+  /** The operator's own namespace: Lease and record key. */
+  readonly namespace: string;
+  /** Empty: all namespaces. */
+  readonly watchNamespaces: readonly string[];
+  readonly vault: VaultSettings;
+}
+
+/** How to reach Vault, and as whom. */
+interface VaultSettings {
+  /** Vault namespace without slashes at its ends; "": the root namespace. */
+  readonly namespace: string;
+  readonly transport: VaultTransportOptions;
+  /** Credentials that are absent are a condition on the objects whose method needs them. */
+  readonly auth: VaultAuthOptions;
+}
+
+/** Flags as given on the command line; those absent have their default. */
+export type FlagValues = Readonly<Partial<Record<FlagName, string>>>;
+
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+export interface ConfigSources {
+  readonly flags: FlagValues;
+  readonly env: Environment;
+  /** The namespace that the connection to the API server names, for when `POD_NAMESPACE` does not. */
+  readonly namespace?: string | undefined;
+}
+
+/** A configuration, or everything that is wrong, one line each. */
+export type Loaded = { readonly config: Config } | { readonly problems: readonly string[] };
+
+/** Pure. The kubeconfig is not looked at here (cli/kube-connection.ts does). */
+export function loadConfig({ flags, env, namespace }: ConfigSources): Loaded {
+  const read = new Reader(flags, env);
+  const probes = flags["health-probe-bind-address"];
+  const config: Config = {
+    metricsAddress: read.flag("metrics-addr", listenAddress, "an address such as :8080 or 127.0.0.1:8080, or 0"),
+    ...(probes !== undefined &&
+      probes !== "" && {
+        probeAddress: read.flag("health-probe-bind-address", listenAddress, "an address such as :8081, or 0"),
+      }),
+    leaderElection: read.flag("enable-leader-election", parseBoolean, "true or false"),
+    authMethod: read.flag("vault-authentication-method", oneOf(authMethods), `one of ${authMethods.join(", ")}`),
+    // A longer period would not fit into a timer.
+    syncPeriodMs: read.flag("sync-period-seconds", integer(0, 2_000_000), "a whole number from 0 to 2000000") * 1_000,
+    maxConcurrentReconciles: read.flag("max-concurrent-reconciles", integer(1, 1_000), "a whole number from 1 to 1000"),
+    kmsMaxInFlight: read.flag("kms-max-in-flight", integer(1, 10_000), "a whole number from 1 to 10000"),
+    log: {
+      level: read.flag("log-level", oneOf(logLevels), `one of ${logLevels.join(", ")}`),
+      format: read.flag("log-format", oneOf(logFormats), `one of ${logFormats.join(", ")}`),
+    },
+    namespace: read.optional("POD_NAMESPACE", namespaceName, "the name of a namespace") ?? namespace ?? "default",
+    watchNamespaces:
+      read.optional("WATCH_NAMESPACE", parseNamespaces, "names of namespaces, separated by commas, or empty for all") ??
+      [],
+    vault: vaultSettings(read),
+  };
+  // Only for the method that the flag names: otherwise it is a condition on the objects that use it.
+  if (flags["vault-authentication-method"] === config.authMethod) requireCredentials(config, read);
+  return read.problems.length > 0 ? { problems: read.problems } : { config: deepFreeze(config) };
+}
+
+function vaultSettings(read: Reader): VaultSettings {
+  const namespace = read.optional("VAULT_NAMESPACE", withoutOuterSlashes, "a Vault namespace") ?? "";
+  return { namespace, transport: { ...vaultTransport(read), namespace }, auth: vaultAuth(read) };
+}
+
+function vaultTransport(read: Reader): Omit<VaultTransportOptions, "namespace"> {
+  const url = "an http:// or https:// URL without credentials, such as https://vault:8200";
+  const agent = read.optional("VAULT_AGENT_ADDR", parseServerUrl, url);
+  const address = read.variable("VAULT_ADDR", parseServerUrl, url);
+  const rateLimit = read.optional("VAULT_RATE_LIMIT", parseRateLimit, "requests per second, such as 10, or 10:20");
+  const files = {
+    caCert: read.text("VAULT_CACERT"),
+    caPath: read.text("VAULT_CAPATH"),
+    clientCert: read.text("VAULT_CLIENT_CERT"),
+    clientKey: read.text("VAULT_CLIENT_KEY"),
+    tlsServerName: read.text("VAULT_TLS_SERVER_NAME"),
+  };
+  if ((files.clientCert === undefined) !== (files.clientKey === undefined)) {
+    read.problems.push("VAULT_CLIENT_CERT and VAULT_CLIENT_KEY: must be set both or not at all");
+  }
+  return {
+    // As in Vault's own clients, a local agent comes first.
+    address: agent ?? address,
+    timeoutMs: read.variable("VAULT_CLIENT_TIMEOUT", timeout, "a positive number of seconds or a duration such as 60s"),
+    maxRetries: read.variable("VAULT_MAX_RETRIES", integer(0, 100), "a whole number from 0 to 100"),
+    skipVerify: read.variable("VAULT_SKIP_VERIFY", parseBoolean, "true or false"),
+    ...(rateLimit && { rateLimit }),
+    ...withoutUndefined(files),
+  };
+}
+
+function vaultAuth(read: Reader): VaultAuthOptions {
+  const token = read.secret("VAULT_TOKEN");
+  const username = read.text("VAULT_USERNAME");
+  const password = read.secret("VAULT_PASSWORD");
+  return {
+    k8s: {
+      role: read.variable("VAULT_K8S_ROLE", (text) => text, "the name of a role"),
+      loginEndpoint: read.variable("VAULT_K8S_LOGIN_ENDPOINT", withoutOuterSlashes, "the API path of the login"),
+      tokenFile: read.variable("VAULT_K8S_TOKEN_FILE", (text) => text, "a file"),
+    },
+    token: { ...(token && { token }) },
+    userpass: { ...(username !== undefined && { username }), ...(password && { password }) },
+  };
+}
+
+function requireCredentials({ authMethod, vault: { auth } }: Config, { problems }: Reader): void {
+  if (authMethod === "token" && auth.token.token === undefined) {
+    problems.push("VAULT_TOKEN environment variable not found");
+  }
+  if (authMethod === "userpass") {
+    if (auth.userpass.username === undefined) problems.push("Environment variable VAULT_USERNAME not set");
+    if (auth.userpass.password === undefined) problems.push("Environment variable VAULT_PASSWORD not set");
+  }
+}
+
+/** Undefined for what cannot be read. */
+type Parse<T> = (text: string) => T | undefined;
+
+/** Reads flags and variables by the tables, and gathers what is wrong. */
+class Reader {
+  readonly problems: string[] = [];
+  readonly #flags: FlagValues;
+  readonly #env: Environment;
+
+  constructor(flags: FlagValues, env: Environment) {
+    this.#flags = flags;
+    this.#env = env;
+  }
+
+  /** A flag's value, or its default's when it is absent or wrong. */
+  flag<T>(name: FlagName, parse: Parse<T>, expected: string): T {
+    const given = this.#flags[name];
+    const value = given === undefined ? undefined : parse(given);
+    if (given !== undefined && value === undefined)
+      this.problems.push(`--${name}: must be ${expected}, not "${given}"`);
+    return value ?? parsedDefault(name, runFlags, parse);
+  }
+
+  /** A variable that has a default: its value, or the default's when it is unset or wrong. */
+  variable<T>(name: VariableName, parse: Parse<T>, expected: string): T {
+    return this.optional(name, parse, expected) ?? parsedDefault(name, variables, parse);
+  }
+
+  /** A variable that has none. */
+  optional<T>(name: VariableName, parse: Parse<T>, expected: string): T | undefined {
+    const given = this.text(name);
+    const value = given === undefined ? undefined : parse(given);
+    if (given !== undefined && value === undefined) this.problems.push(`${name}: must be ${expected}`);
+    return value;
+  }
+
+  /** A variable as it stands, without blanks around it; empty counts as unset. */
+  text(name: VariableName): string | undefined {
+    return this.#env[name]?.trim() || undefined;
+  }
+
+  /** A variable that nothing prints. Line ends, which files and Secrets often have, are no part of it. */
+  secret(name: VariableName): PlainValue | undefined {
+    const text = this.#env[name]?.replace(/[\r\n]+$/, "");
+    return text === undefined || text === "" ? undefined : new PlainValue(text);
+  }
+}
+
+function parsedDefault<T>(
+  name: string,
+  table: readonly { readonly name: string; readonly default: string }[],
+  parse: Parse<T>,
+): T {
+  const value = parse(table.find((row) => row.name === name)?.default ?? "");
+  if (value === undefined) throw new Error(`the default of ${name} cannot be read`);
+  return value;
+}
+
+function listenAddress(text: string): ListenAddress | "off" | undefined {
+  return text === "0" || text === "" ? "off" : parseListenAddress(text);
+}
+
+function integer(least: number, most: number): Parse<number> {
+  return (text) => {
+    const value = parseInteger(text);
+    return value === undefined || value < least || value > most ? undefined : value;
+  };
+}
+
+function oneOf<T extends string>(values: readonly T[]): Parse<T> {
+  return (text) => values.find((value) => value === text);
+}
+
+/** In milliseconds; more than 0 and short enough for a timer. */
+function timeout(text: string): number | undefined {
+  const ms = parseSeconds(text);
+  return ms === undefined || ms < 1 || ms > 2 ** 31 - 1 ? undefined : Math.round(ms);
+}
+
+function namespaceName(text: string): string | undefined {
+  return isNamespaceName(text) ? text : undefined;
+}
+
+function withoutOuterSlashes(text: string): string {
+  return text.replaceAll(/^\/+|\/+$/g, "");
+}
+
+type WithoutUndefined<T> = { readonly [K in keyof T]?: Exclude<T[K], undefined> };
+
+function withoutUndefined<T extends object>(object: T): WithoutUndefined<T>;
+function withoutUndefined(object: object): object {
+  return Object.fromEntries(Object.entries(object).filter(([, value]) => value !== undefined));
+}
+
+function deepFreeze<T extends object>(object: T): T {
+  for (const value of Object.values(object)) if (typeof value === "object" && value !== null) deepFreeze(value);
+  return Object.freeze(object);
+}

@@ -1,0 +1,134 @@
+// The registry, and the figures that only this product has: kms_vault_operator_*. Label values are few and fixed; never
+// a name, a path, a namespace or a message. docs/reference/metrics.md lists them all.
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
+import { requestSeconds } from "./buckets.ts";
+import { createRuntimeMetrics } from "./runtime-metrics.ts";
+
+/** One registry per process (or per test): nothing is registered globally. */
+export type Metrics = ReturnType<typeof createMetrics>;
+
+/**
+ * @param version of the product, for `kms_vault_operator_build_info`
+ */
+export function createMetrics({ version }: { readonly version: string }) {
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry });
+  new Gauge({
+    name: "kms_vault_operator_build_info",
+    help: "Always 1; the version is the label.",
+    labelNames: ["version"],
+    registers: [registry],
+  }).set({ version }, 1);
+  return {
+    /** All figures, in the text form that Prometheus scrapes, and its content type. */
+    exposition: { contentType: registry.contentType, text: () => registry.metrics() },
+    /** Every figure's name, type and meaning, for the reference page. */
+    describe: () => registry.getMetricsAsArray().map(({ name, type, help }) => ({ name, type: String(type), help })),
+    /** What src/runtime reports (runtime/metrics.ts). */
+    runtime: createRuntimeMetrics(registry),
+    /** What the reconciler reports. */
+    product: createReconcilerMetrics(registry),
+    /** What the door to Vault reports (vault/transport.ts). */
+    vault: createVaultMetrics(registry),
+    /** What is reported of KMS (kms/metered.ts). */
+    kms: createKmsMetrics(registry),
+  };
+}
+
+function createReconcilerMetrics(registry: Registry) {
+  const registers = [registry];
+  const objects = new Gauge({
+    name: "kms_vault_operator_objects",
+    help: "KMSVaultSecrets by the reason of their Ready condition.",
+    labelNames: ["reason"],
+    registers,
+  });
+  const writes = new Counter({
+    name: "kms_vault_operator_vault_writes_total",
+    help: "Secrets written to Vault.",
+    labelNames: ["engine_version"],
+    registers,
+  });
+  const statusForbidden = new Gauge({
+    name: "kms_vault_operator_status_forbidden",
+    help: "1 while the API server does not let us save statuses.",
+    registers,
+  });
+  const reasons = new Map<string, string>();
+  return {
+    /**
+     * @param object its `namespace/name`, which is not a label
+     * @param reason of its Ready condition; undefined when the object is gone
+     */
+    objectReady(object: string, reason: string | undefined): void {
+      const before = reasons.get(object);
+      if (before === reason) return;
+      if (before !== undefined) objects.dec({ reason: before });
+      if (reason === undefined) {
+        reasons.delete(object);
+        return;
+      }
+      objects.inc({ reason });
+      reasons.set(object, reason);
+    },
+    /** A write to Vault. */
+    wroteSecret(engineVersion: string): void {
+      writes.inc({ engine_version: engineVersion });
+    },
+    /** Whether the API server refuses (403) to save statuses. */
+    statusForbidden(forbidden: boolean): void {
+      statusForbidden.set(forbidden ? 1 : 0);
+    },
+  };
+}
+
+function createVaultMetrics(registry: Registry) {
+  const registers = [registry];
+  const total = new Counter({
+    name: "kms_vault_operator_vault_requests_total",
+    help: "Requests to Vault by method and HTTP status; <error> when there was no answer.",
+    labelNames: ["method", "code"],
+    registers,
+  });
+  const duration = new Histogram({
+    name: "kms_vault_operator_vault_request_duration_seconds",
+    help: "How long requests to Vault took.",
+    labelNames: ["method"],
+    buckets: requestSeconds,
+    registers,
+  });
+  return {
+    /** One attempt; `code` is the HTTP status, or `<error>` when there was no answer. */
+    requestDone(method: string, code: string, seconds: number): void {
+      total.inc({ method, code });
+      duration.observe({ method }, seconds);
+    },
+  };
+}
+
+function createKmsMetrics(registry: Registry) {
+  const registers = [registry];
+  const total = new Counter({
+    name: "kms_vault_operator_kms_requests_total",
+    help: "Requests to KMS by operation and outcome: ok, or the code of the error.",
+    labelNames: ["operation", "outcome"],
+    registers,
+  });
+  const duration = new Histogram({
+    name: "kms_vault_operator_kms_request_duration_seconds",
+    help: "How long requests to KMS took.",
+    labelNames: ["operation"],
+    buckets: requestSeconds,
+    registers,
+  });
+  return {
+    /**
+     * @param operation AWS's name of it
+     * @param outcome `ok`, or the code of the error
+     */
+    requestDone(operation: string, outcome: string, seconds: number): void {
+      total.inc({ operation, outcome });
+      duration.observe({ operation }, seconds);
+    },
+  };
+}

@@ -1,0 +1,38 @@
+// Kubernetes auth: the pod's own service-account token against a role. The token on disk is rotated every hour or so,
+// so it is read at each login.
+import { readFile } from "node:fs/promises";
+import { type Login, loginFailed, postLogin } from "./login.ts";
+
+/** The pod's own service account. */
+export interface K8sAuthOptions {
+  /** `VAULT_K8S_ROLE` */
+  readonly role: string;
+  /** `VAULT_K8S_LOGIN_ENDPOINT`: path below `/v1/`, such as `auth/kubernetes/login`. */
+  readonly loginEndpoint: string;
+  /** File of the service account's token; absent: where Kubernetes mounts it. */
+  readonly tokenFile?: string;
+}
+
+const mountedTokenFile = "/var/run/secrets/kubernetes.io/serviceaccount/token";
+
+/** @see https://developer.hashicorp.com/vault/api-docs/auth/kubernetes#login */
+export function k8sLogin({ role, loginEndpoint, tokenFile = mountedTokenFile }: K8sAuthOptions): Login {
+  return async (door) =>
+    postLogin(door, {
+      path: loginEndpoint.replace(/^\/+|\/+$/g, ""),
+      body: { role, jwt: await serviceAccountToken(tokenFile) },
+      who: `role "${role}"`,
+      remedy:
+        "check VAULT_K8S_ROLE, that the role is bound to this service account and namespace, and that Vault may review tokens",
+    });
+}
+
+async function serviceAccountToken(file: string): Promise<string> {
+  try {
+    const token = (await readFile(file, "utf8")).trim();
+    if (token !== "") return token;
+  } catch (error) {
+    throw loginFailed(`cannot read the service account's token in ${file}; outside a pod use another method`, error);
+  }
+  throw loginFailed(`the service account's token in ${file} is empty`);
+}

@@ -1,0 +1,33 @@
+// VAULT_RATE_LIMIT: the client's own bound on requests per second, as in Vault's own clients (a token bucket).
+import type { Clock } from "../base/clock.ts";
+
+/** A request rate and how many requests may go at once. */
+export interface RateLimit {
+  readonly perSecond: number;
+  readonly burst: number;
+}
+
+/** Hands out turns. Whoever asks waits for its own, in the order of asking. */
+export class RateLimiter {
+  readonly #limit: RateLimit;
+  readonly #clock: Clock;
+  /** Turns left; negative: as many are promised already. */
+  #turns: number;
+  #countedAt: number;
+
+  constructor(limit: RateLimit, clock: Clock) {
+    this.#limit = limit;
+    this.#clock = clock;
+    this.#turns = limit.burst;
+    this.#countedAt = clock.monotonic();
+  }
+
+  /** Resolves when the next request may go. */
+  async turn(): Promise<void> {
+    const { perSecond, burst } = this.#limit;
+    const now = this.#clock.monotonic();
+    this.#turns = Math.min(burst, this.#turns + ((now - this.#countedAt) / 1_000) * perSecond) - 1;
+    this.#countedAt = now;
+    if (this.#turns < 0) await this.#clock.sleep((-this.#turns / perSecond) * 1_000);
+  }
+}

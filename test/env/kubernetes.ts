@@ -1,0 +1,161 @@
+// The API server: etcd and kube-apiserver with RBAC, and nothing else. There is no controller manager, so namespaces
+// are never really deleted; TokenRequest and TokenReview work, so Vault's Kubernetes login does.
+import { generateKeyPairSync } from "node:crypto";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { type Authority, createAuthority, type KeyPair } from "./certificates.ts";
+import { JsonClient } from "./http.ts";
+import { freePorts } from "./ports.ts";
+import type { ProcessGroup, Server } from "./processes.ts";
+
+/** How the API server is reached as a member of system:masters. Plain data: it crosses to the test workers. */
+export interface KubernetesInfo {
+  readonly server: string;
+  readonly caPem: string;
+  readonly admin: KeyPair;
+  /** A kubeconfig of the same. */
+  readonly kubeconfig: string;
+}
+
+/** A running API server. */
+export interface Kubernetes {
+  readonly info: KubernetesInfo;
+  /** Ends kube-apiserver; etcd, and so every object, stays. */
+  stop(): Promise<void>;
+  /** Starts it again on the same port and resolves when it is ready. */
+  start(): Promise<void>;
+}
+
+export interface KubernetesPrograms {
+  readonly etcd: string;
+  readonly "kube-apiserver": string;
+}
+
+const issuer = "https://kubernetes.default.svc.cluster.local";
+
+/** Starts etcd and kube-apiserver. */
+export async function startKubernetes(group: ProcessGroup, programs: KubernetesPrograms): Promise<Kubernetes> {
+  const directory = join(group.directory, "kubernetes");
+  mkdirSync(directory);
+  const [clientPort = 0, peerPort = 0, port = 0] = await freePorts(3);
+  const etcd = `http://127.0.0.1:${clientPort}`;
+  const [files] = await Promise.all([
+    writeFiles(directory, port),
+    startEtcd(group, programs.etcd, { etcd, peer: `http://127.0.0.1:${peerPort}` }),
+  ]);
+  const { info } = files;
+  const admin = new JsonClient(info.server, { caPem: info.caPem, ...info.admin });
+  const start = () =>
+    group.start({
+      name: "kube-apiserver",
+      program: programs["kube-apiserver"],
+      args: apiServerArgs(directory, etcd, port),
+      ready: async () => (await admin.ask({ method: "GET", path: "/readyz" })).status === 200,
+    });
+  let server: Server = await start();
+  return {
+    info,
+    stop: () => server.stop(),
+    async start() {
+      server = await start();
+    },
+  };
+}
+
+function startEtcd(group: ProcessGroup, program: string, urls: { etcd: string; peer: string }): Promise<Server> {
+  const client = new JsonClient(urls.etcd);
+  return group.start({
+    name: "etcd",
+    program,
+    args: [
+      `--data-dir=${join(group.directory, "etcd")}`,
+      `--listen-client-urls=${urls.etcd}`,
+      `--advertise-client-urls=${urls.etcd}`,
+      `--listen-peer-urls=${urls.peer}`,
+      `--initial-advertise-peer-urls=${urls.peer}`,
+      `--initial-cluster=default=${urls.peer}`,
+      "--log-level=warn",
+      // Nothing here has to survive a power cut, and fsync is what etcd spends its time on.
+      "--unsafe-no-fsync",
+    ],
+    ready: async () => (await client.ask({ method: "GET", path: "/readyz" })).status === 200,
+  });
+}
+
+function apiServerArgs(directory: string, etcd: string, port: number): string[] {
+  const file = (name: string) => join(directory, name);
+  return [
+    `--etcd-servers=${etcd}`,
+    "--bind-address=127.0.0.1",
+    `--secure-port=${port}`,
+    `--tls-cert-file=${file("server.crt")}`,
+    `--tls-private-key-file=${file("server.key")}`,
+    `--client-ca-file=${file("ca.crt")}`,
+    `--service-account-issuer=${issuer}`,
+    `--service-account-key-file=${file("service-account.pub")}`,
+    `--service-account-signing-key-file=${file("service-account.key")}`,
+    "--service-cluster-ip-range=10.0.0.0/24",
+    "--authorization-mode=RBAC",
+    // Without a controller manager no namespace gets its default service account.
+    "--disable-admission-plugins=ServiceAccount",
+    "--endpoint-reconciler-type=none",
+    "--shutdown-delay-duration=0s",
+  ];
+}
+
+async function writeFiles(directory: string, port: number): Promise<{ info: KubernetesInfo }> {
+  const authority = await createAuthority("kubernetes test CA");
+  const [server, admin] = await Promise.all([
+    authority.server("kube-apiserver"),
+    authority.client("test-admin", "system:masters"),
+  ]);
+  const signing = generateKeyPairSync("ec", {
+    namedCurve: "P-256",
+    publicKeyEncoding: { type: "spki", format: "pem" },
+    privateKeyEncoding: { type: "sec1", format: "pem" },
+  });
+  const write = (name: string, content: string) => writeFileSync(join(directory, name), content, { mode: 0o600 });
+  write("ca.crt", authority.caPem);
+  write("server.crt", server.certPem);
+  write("server.key", server.keyPem);
+  write("service-account.pub", signing.publicKey);
+  write("service-account.key", signing.privateKey);
+  return { info: adminInfo(directory, port, authority, admin) };
+}
+
+function adminInfo(directory: string, port: number, authority: Authority, admin: KeyPair): KubernetesInfo {
+  const server = `https://127.0.0.1:${port}`;
+  const kubeconfig = join(directory, "admin.kubeconfig");
+  const user = { "client-certificate-data": base64(admin.certPem), "client-key-data": base64(admin.keyPem) };
+  writeFileSync(kubeconfig, renderKubeconfig({ server, caPem: authority.caPem, user }), { mode: 0o600 });
+  return { server, caPem: authority.caPem, admin, kubeconfig };
+}
+
+/** A kubeconfig (JSON, which is YAML) with one cluster, one user and one context. */
+export function renderKubeconfig(given: {
+  readonly server: string;
+  readonly caPem: string;
+  /** The `user` stanza: client certificate, token or tokenFile. */
+  readonly user: Readonly<Record<string, string>>;
+  readonly namespace?: string;
+}): string {
+  const name = "test";
+  const cluster = { server: given.server, "certificate-authority-data": base64(given.caPem) };
+  const context = { cluster: name, user: name, ...(given.namespace !== undefined && { namespace: given.namespace }) };
+  return JSON.stringify(
+    {
+      apiVersion: "v1",
+      kind: "Config",
+      "current-context": name,
+      clusters: [{ name, cluster }],
+      users: [{ name, user: given.user }],
+      contexts: [{ name, context }],
+    },
+    undefined,
+    2,
+  );
+}
+
+function base64(text: string): string {
+  return Buffer.from(text).toString("base64");
+}

@@ -1,0 +1,371 @@
+// Token life at the real server: logins, renewals, expiry, revocation, wrong and missing credentials, and a Vault that
+// is sealed or down. Where time must pass for the product alone, its clock is a fake one.
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, describe, expect, test } from "vitest";
+import { OperatorError } from "../../src/base/errors.ts";
+import { PlainValue } from "../../src/base/plaintext.ts";
+import type { VaultAuthOptions } from "../../src/vault/auth/method.ts";
+import type { VaultAccess } from "../../src/vault/vault.ts";
+import { testEnv, uniqueName } from "../env/context.ts";
+import { eventually } from "../env/eventually.ts";
+import { freePort } from "../env/ports.ts";
+import { privateVault } from "../env/private.ts";
+import { FakeClock } from "../gen/fake-clock.ts";
+import { Admin, plain, vaultOn } from "./vault-fixture.ts";
+
+const { stack, kube } = testEnv();
+const server = stack.vault;
+const admin = new Admin(server);
+const mount = await admin.mount("v2");
+const place = { namespace: "", mount, engineVersion: "v2", path: "session" } as const;
+const userpass = { method: "userpass", namespace: "" } as const;
+const token = { method: "token", namespace: "" } as const;
+
+afterAll(() => admin.close());
+
+/** A user who may use the mount. @returns the options to log in as that user */
+async function user(options: object = {}): Promise<{ readonly userpass: VaultAuthOptions["userpass"] }> {
+  const username = uniqueName("user");
+  const password = uniqueName("canary");
+  const policy = await admin.policy({ [`${mount}/*`]: ["create", "read", "update", "delete"] });
+  await admin.send("POST", `auth/userpass/users/${username}`, { password, token_policies: policy, ...options });
+  return { userpass: { username, password: new PlainValue(password) } };
+}
+
+/** Counts what the product asks of Vault. */
+class Requests {
+  readonly list: string[] = [];
+
+  requestDone = (method: string, status: string) => {
+    this.list.push(`${method} ${status}`);
+  };
+
+  /** Logins, renewals and revocations are the only POSTs here. */
+  get posts(): number {
+    return this.list.filter((request) => request.startsWith("POST")).length;
+  }
+}
+
+/** The code of the error that looking ends with, or the state that it finds. */
+async function look(access: VaultAccess): Promise<string> {
+  try {
+    return (await access.observe(place)).state;
+  } catch (error) {
+    return error instanceof OperatorError ? error.code : String(error);
+  }
+}
+
+/** The token accessors of a user that live now. */
+async function accessorsOf(username: string | undefined): Promise<string[]> {
+  const { keys } = (await admin.send("GET", "auth/token/accessors?list=true")).data;
+  const found: string[] = [];
+  for (const accessor of keys) {
+    const { status, body } = await admin.ask("POST", "auth/token/lookup-accessor", { accessor });
+    if (status === 200 && body.data.meta?.username === username) found.push(accessor);
+  }
+  return found;
+}
+
+describe("userpass", () => {
+  test("many objects at once are one login, and its token is revoked at the end", async () => {
+    const auth = await user();
+    const metrics = new Requests();
+    const { vault, logs } = vaultOn(server, { auth, metrics });
+    const states = await Promise.all(Array.from({ length: 50 }, () => look(vault.access(userpass))));
+    expect(new Set(states)).toEqual(new Set(["absent"]));
+    expect(metrics.posts).toBe(1);
+    expect(await accessorsOf(auth.userpass.username)).toHaveLength(1);
+    await vault.close();
+    expect(await accessorsOf(auth.userpass.username)).toHaveLength(0);
+    expect(logs.count("logged in")).toBe(1);
+    expect(logs.count("canary")).toBe(0);
+    expect(await look(vault.access(userpass))).toBe("VaultUnavailable");
+  });
+
+  test.each([
+    ["VAULT_USERNAME", {}],
+    ["VAULT_PASSWORD", { username: "somebody" }],
+  ])("%s missing is said in the contract's words", async (variable, options) => {
+    const { vault } = vaultOn(server, { auth: { userpass: options } });
+    await expect(vault.access(userpass).observe(place)).rejects.toMatchObject({
+      code: "VaultLoginFailed",
+      message: `Environment variable ${variable} not set`,
+    });
+    await vault.close();
+  });
+
+  test("a wrong password fails fast until its backoff is over, and recovers when it is set right", async () => {
+    const auth = await user();
+    const clock = new FakeClock();
+    const metrics = new Requests();
+    const wrong = uniqueName("canary-wrong");
+    const { vault, logs } = vaultOn(server, {
+      auth: { userpass: { ...auth.userpass, password: new PlainValue(wrong) } },
+      clock,
+      metrics,
+    });
+    const access = vault.access(userpass);
+    const error = await access.observe(place).catch((thrown: unknown) => thrown);
+    expect(error).toMatchObject({ code: "VaultLoginFailed", message: expect.stringContaining("VAULT_PASSWORD") });
+    expect(String(error)).not.toContain("canary");
+    expect(await access.observe(place).catch((thrown: unknown) => thrown)).toBe(error);
+    expect(metrics.list).toEqual(["POST 400"]);
+
+    await clock.advance(1_000);
+    expect(await look(access)).toBe("VaultLoginFailed");
+    expect(metrics.list).toEqual(["POST 400", "POST 400"]);
+
+    await admin.send("POST", `auth/userpass/users/${auth.userpass.username}/password`, { password: wrong });
+    await clock.advance(2_000);
+    expect(await look(access)).toBe("absent");
+    expect(logs.count("canary")).toBe(0);
+    await vault.close();
+  });
+
+  test("a login that asks for a second factor is no crash", async () => {
+    const auth = await user();
+    const { data } = await admin.send("POST", "identity/mfa/method/totp", { issuer: "test", period: 30 });
+    await admin.ask("POST", `identity/entity`, { name: auth.userpass.username });
+    const entity = (await admin.send("GET", `identity/entity/name/${auth.userpass.username}`)).data.id;
+    const { accessor } = (await admin.send("GET", "sys/auth")).data["userpass/"];
+    await admin.send("POST", "identity/entity-alias", {
+      name: auth.userpass.username,
+      canonical_id: entity,
+      mount_accessor: accessor,
+    });
+    await admin.send("POST", `identity/mfa/login-enforcement/${uniqueName("mfa")}`, {
+      mfa_method_ids: [data.method_id],
+      identity_entity_ids: [entity],
+    });
+    const { vault } = vaultOn(server, { auth });
+    await expect(vault.access(userpass).observe(place)).rejects.toMatchObject({
+      code: "VaultLoginFailed",
+      message: expect.stringContaining("without a token"),
+    });
+    await vault.close();
+  });
+
+  test("renewed at about two thirds of its life, again and again, never logged in anew", async () => {
+    const auth = await user({ token_ttl: "90s", token_max_ttl: "24h" });
+    const clock = new FakeClock();
+    const metrics = new Requests();
+    const { vault, logs } = vaultOn(server, { auth, clock, metrics });
+    const access = vault.access(userpass);
+    expect(await look(access)).toBe("absent");
+    for (let renewal = 1; renewal <= 3; renewal += 1) {
+      const wait = clock.nextTimerMs ?? 0;
+      expect(wait).toBeGreaterThanOrEqual(53_000);
+      expect(wait).toBeLessThanOrEqual(60_000);
+      await clock.advance(wait);
+      await eventually(() => expect([metrics.posts, clock.timers]).toEqual([1 + renewal, 1]));
+    }
+    expect(await look(access)).toBe("absent");
+    expect(logs.count("logged in")).toBe(1);
+    expect(await accessorsOf(auth.userpass.username)).toHaveLength(1);
+    await vault.close();
+  });
+
+  test("logged in anew at the end of a token that cannot be renewed", async () => {
+    const auth = await user({ token_type: "batch", token_ttl: "60s" });
+    const clock = new FakeClock();
+    const { vault, logs } = vaultOn(server, { auth, clock });
+    const access = vault.access(userpass);
+    expect(await look(access)).toBe("absent");
+    expect(clock.timers).toBe(0);
+    await clock.advance(54_000);
+    expect(await look(access)).toBe("absent");
+    expect(logs.count("logged in")).toBe(1);
+    await clock.advance(6_000);
+    expect(await look(access)).toBe("absent");
+    expect(logs.count("logged in")).toBe(2);
+    await vault.close();
+  });
+
+  test("past the maximum life of its tokens nothing fails", async () => {
+    const auth = await user({ token_ttl: "1s", token_max_ttl: "2s" });
+    const metrics = new Requests();
+    const { vault, logs } = vaultOn(server, { auth, metrics });
+    const access = vault.access(userpass);
+    const until = performance.now() + 5_000;
+    while (performance.now() < until) expect(await look(access)).toBe("absent");
+    expect(logs.count("logged in")).toBeGreaterThanOrEqual(2);
+    expect(metrics.posts).toBeLessThan(20);
+    await vault.close();
+  });
+
+  test("a revoked token is replaced within the request, by one login", async () => {
+    const auth = await user();
+    const { vault, logs } = vaultOn(server, { auth });
+    const access = vault.access(userpass);
+    expect(await look(access)).toBe("absent");
+    for (const accessor of await accessorsOf(auth.userpass.username)) {
+      await admin.send("POST", "auth/token/revoke-accessor", { accessor });
+    }
+    const states = await Promise.all(Array.from({ length: 20 }, () => look(access)));
+    expect(new Set(states)).toEqual(new Set(["absent"]));
+    expect(logs.count("logged in")).toBe(2);
+    await vault.close();
+  });
+
+  test("a refusal that is meant is no reason to log in again", async () => {
+    const auth = await user({ token_policies: await admin.policy({ [`${mount}/data/*`]: ["read"] }) });
+    const { vault, logs } = vaultOn(server, { auth });
+    const access = vault.access(userpass);
+    for (let round = 0; round < 3; round += 1) {
+      await expect(access.write(place, plain({ a: "1" }), 0)).rejects.toMatchObject({ code: "VaultPermissionDenied" });
+    }
+    expect(logs.count("logged in")).toBe(1);
+    await vault.close();
+  });
+});
+
+describe("token", () => {
+  const given = (value: string) => ({ token: { token: new PlainValue(value) } });
+
+  test("missing is said in the contract's words", async () => {
+    const { vault } = vaultOn(server, { auth: { token: {} } });
+    await expect(vault.access(token).observe(place)).rejects.toMatchObject({
+      code: "VaultLoginFailed",
+      message: "VAULT_TOKEN environment variable not found",
+    });
+    await vault.close();
+  });
+
+  test("unknown to Vault is a failed login, and never shown", async () => {
+    const { vault, logs } = vaultOn(server, { auth: given("canary-token") });
+    await expect(vault.access(token).observe(place)).rejects.toMatchObject({
+      code: "VaultLoginFailed",
+      message: expect.stringContaining("VAULT_TOKEN"),
+    });
+    expect(logs.count("canary")).toBe(0);
+    await vault.close();
+  });
+
+  test("of root neither expires nor is renewed nor revoked", async () => {
+    const clock = new FakeClock();
+    const { vault } = vaultOn(server, { clock });
+    expect(await look(vault.access(token))).toBe("absent");
+    expect(clock.timers).toBe(0);
+    await vault.close();
+    expect((await admin.ask("GET", "auth/token/lookup-self")).status).toBe(200);
+  });
+
+  test("that is periodic is renewed, and outlives us", async () => {
+    const value = await admin.token({ [`${mount}/*`]: ["read"] }, { period: "60s" });
+    const clock = new FakeClock();
+    const metrics = new Requests();
+    const { vault } = vaultOn(server, { auth: given(value), clock, metrics });
+    expect(await look(vault.access(token))).toBe("absent");
+    await clock.advance(clock.nextTimerMs ?? 0);
+    await eventually(() => expect([metrics.posts, clock.timers]).toEqual([1, 1]));
+    await vault.close();
+    expect((await admin.ask("POST", "auth/token/lookup", { token: value })).status).toBe(200);
+  });
+
+  test("that may not look itself up is used all the same, and its refusals are refusals", async () => {
+    const value = await admin.token({ [`${mount}/data/*`]: ["read"] }, { no_default_policy: true });
+    const { vault } = vaultOn(server, { auth: given(value) });
+    const access = vault.access(token);
+    expect(await look(access)).toBe("absent");
+    await expect(access.write(place, plain({ a: "1" }), 0)).rejects.toMatchObject({ code: "VaultPermissionDenied" });
+    await vault.close();
+  });
+
+  test("revoked while in use is a failed login", async () => {
+    const value = await admin.token({ [`${mount}/*`]: ["read"] });
+    const { vault } = vaultOn(server, { auth: given(value) });
+    expect(await look(vault.access(token))).toBe("absent");
+    await admin.send("POST", "auth/token/revoke", { token: value });
+    expect(await look(vault.access(token))).toBe("VaultLoginFailed");
+    await vault.close();
+  });
+
+  test("expired by its own clock is looked at again", async () => {
+    const value = await admin.token({ [`${mount}/*`]: ["read"] }, { type: "batch", ttl: "60s" });
+    const clock = new FakeClock();
+    const metrics = new Requests();
+    const { vault } = vaultOn(server, { auth: given(value), clock, metrics });
+    expect(await look(vault.access(token))).toBe("absent");
+    await clock.advance(61_000);
+    metrics.list.length = 0;
+    expect(await look(vault.access(token))).toBe("absent");
+    expect(metrics.list).toEqual(["GET 200", "GET 404"]);
+    await vault.close();
+  });
+});
+
+describe("k8s", () => {
+  const identity = { method: "k8s", namespace: "" } as const;
+
+  test("the pod's service account, read again at each login, reviewed by the API server", async () => {
+    const name = uniqueName("operator");
+    const directory = await mkdtemp(join(tmpdir(), "service-account-"));
+    const tokenFile = join(directory, "token");
+    await kube.apply({ apiVersion: "v1", kind: "ServiceAccount", metadata: { name, namespace: "default" } });
+    const policy = await admin.policy({ [`${mount}/*`]: ["create", "read", "update", "delete"] });
+    await admin.send("POST", `auth/kubernetes/role/${name}`, {
+      bound_service_account_names: name,
+      bound_service_account_namespaces: "default",
+      token_policies: policy,
+    });
+    const clock = new FakeClock();
+    const auth = { k8s: { role: name, loginEndpoint: "auth/kubernetes/login", tokenFile } };
+    const { vault, logs } = vaultOn(server, { auth, clock });
+    const access = vault.access(identity);
+
+    expect(await look(access)).toBe("VaultLoginFailed");
+    await writeFile(tokenFile, "canary.not.a-token");
+    await clock.advance(60_000);
+    await expect(access.observe(place)).rejects.toMatchObject({
+      code: "VaultLoginFailed",
+      message: expect.stringContaining(name),
+    });
+    await writeFile(
+      tokenFile,
+      `${await kube.serviceAccountToken({ name, namespace: "default", expirationSeconds: 600 })}\n`,
+    );
+    await clock.advance(60_000);
+    expect(await look(access)).toBe("absent");
+    expect(logs.count("canary")).toBe(0);
+    await vault.close();
+    await rm(directory, { recursive: true });
+  });
+});
+
+describe("a Vault that does not answer", () => {
+  test("down: says the address and the cause", async () => {
+    const address = `https://127.0.0.1:${await freePort()}`;
+    const { vault } = vaultOn({ ...server, address }, { transport: { maxRetries: 1 } });
+    await expect(vault.access(userpass).resolve("a/b")).rejects.toMatchObject({ code: "VaultLoginFailed" });
+    await expect(vault.access(token).observe(place)).rejects.toMatchObject({
+      code: "VaultUnavailable",
+      retry: "backoff",
+      message: expect.stringContaining(`${address} (ECONNREFUSED)`),
+    });
+    await vault.close();
+  });
+
+  test("sealed or down at start and in the middle: each is said, and over when it is over", async () => {
+    await using running = await privateVault({ persistent: true });
+    const { vault } = vaultOn(running.info, { transport: { maxRetries: 0 } });
+    const access = vault.access(token);
+    await running.seal();
+    expect(await look(access)).toBe("VaultSealed");
+    await running.unseal();
+    const back = async () => expect(await look(access)).toBe("absent");
+    await eventually(back);
+    await running.seal();
+    expect(await look(access)).toBe("VaultSealed");
+    await running.unseal();
+    await eventually(back);
+    await running.stop();
+    expect(await look(access)).toBe("VaultUnavailable");
+    await running.start();
+    expect(await look(access)).toBe("VaultSealed");
+    await running.unseal();
+    await eventually(back);
+    await vault.close();
+  });
+});

@@ -1,0 +1,191 @@
+// What stands between us and Vault, and what no Vault can be made to do on demand: proxies' pages, half answers, load,
+// silence. The server here is such a thing in between, not a stand-in for Vault.
+import { once } from "node:events";
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import { afterEach, expect, test } from "vitest";
+import type { OperatorError } from "../../src/base/errors.ts";
+import { eventually } from "../env/eventually.ts";
+import { freePort } from "../env/ports.ts";
+import { FakeClock } from "../gen/fake-clock.ts";
+import { plain, vaultOn } from "./vault-fixture.ts";
+
+const place = { namespace: "", mount: "kv", engineVersion: "v1", path: "x" } as const;
+const found = JSON.stringify({ request_id: "r", data: { a: "b" }, auth: null });
+const stops: (() => Promise<unknown>)[] = [];
+
+afterEach(async () => {
+  await Promise.all(stops.splice(0).map((stop) => stop()));
+});
+
+/** How the n-th request (from 0) to the secret is answered. */
+type Answer = (response: ServerResponse, attempt: number, request: IncomingMessage) => void;
+
+/** A server that knows every token, and answers everything else as told. */
+async function between(answer: Answer, options: Parameters<typeof vaultOn>[1] = {}) {
+  const requests: string[] = [];
+  const server = createServer((request, response) => {
+    request.resume();
+    if (request.url === "/v1/auth/token/lookup-self") {
+      response.end(JSON.stringify({ request_id: "r", data: { ttl: 0, renewable: false } }));
+      return;
+    }
+    requests.push(`${request.method} ${request.url}`);
+    answer(response, requests.length - 1, request);
+  });
+  const port = await freePort();
+  await once(server.listen(port, "127.0.0.1"), "listening");
+  const address = `http://127.0.0.1:${port}`;
+  const made = vaultOn({ address, caPem: "", rootToken: "canary-token" }, options);
+  stops.push(async () => {
+    server.closeAllConnections();
+    server.close();
+    await made.vault.close();
+  });
+  return {
+    access: made.vault.access({ method: "token", namespace: "" }),
+    vault: made.vault,
+    requests,
+    logs: made.logs,
+    address,
+  };
+}
+
+const page =
+  (status: number, text: string): Answer =>
+  (response) =>
+    response.writeHead(status).end(text);
+
+test.each([
+  ["a proxy's page with status 404", 404, "<html>not here</html>"],
+  ["a proxy's page with status 200", 200, "<html>welcome</html>"],
+  ["a proxy's page with status 403", 403, "<html>canary</html>"],
+  ["JSON of something else", 404, '{"message":"canary"}'],
+  ["half an answer", 200, '{"request_id":"r","data":{"a":"canary'],
+  ["an empty answer", 200, ""],
+  ["a list", 200, "[]"],
+])("%s is never read as what Vault holds", async (_what, status, text) => {
+  const { access, logs } = await between(page(status, text));
+  const error = await access.read(place).catch((thrown: unknown) => thrown);
+  expect(error).toMatchObject({ code: "VaultUnavailable", message: expect.stringContaining("VAULT_ADDR") });
+  expect((error as OperatorError).message + logs.lines.join("\n")).not.toContain("canary");
+});
+
+test("a read is repeated when it failed, a write only when it surely was not executed", async () => {
+  const failing = await between((response, attempt) =>
+    attempt === 0 ? page(500, '{"errors":["internal error"]}')(response, attempt, response.req) : response.end(found),
+  );
+  expect((await failing.access.read(place)).state).toBe("present");
+  expect(failing.requests).toHaveLength(2);
+
+  const broken = await between((response) => response.destroy());
+  await expect(broken.access.write(place, plain({ a: "b" }))).rejects.toMatchObject({ code: "VaultUnavailable" });
+  expect(broken.requests).toHaveLength(1);
+
+  const limited = await between((response, attempt) =>
+    attempt === 0 ? response.writeHead(429, { "retry-after": "0" }).end("{}") : response.writeHead(204).end(),
+  );
+  await limited.access.write(place, plain({ a: "b" }));
+  expect(limited.requests).toHaveLength(2);
+});
+
+test("VAULT_MAX_RETRIES is how often a read is repeated", async () => {
+  const { access, requests } = await between(page(502, "bad gateway"), { transport: { maxRetries: 1 } });
+  await expect(access.read(place)).rejects.toMatchObject({ code: "VaultUnavailable" });
+  expect(requests).toHaveLength(2);
+});
+
+test("silence ends after VAULT_CLIENT_TIMEOUT, in the headers and in the body alike", async () => {
+  for (const answer of [() => {}, (response: ServerResponse) => response.write('{"request_id":')]) {
+    const { access, requests } = await between(answer, { transport: { timeoutMs: 200 } });
+    await expect(access.read(place)).rejects.toMatchObject({
+      code: "VaultUnavailable",
+      message: expect.stringContaining("VAULT_CLIENT_TIMEOUT"),
+    });
+    expect(requests).toHaveLength(1);
+  }
+});
+
+test("a redirect is not followed, and the token goes nowhere else", async () => {
+  const elsewhere = await between(page(200, found));
+  const { access } = await between((response) =>
+    response.writeHead(307, { location: `${elsewhere.address}/v1/kv/x` }).end(),
+  );
+  await expect(access.read(place)).rejects.toMatchObject({
+    code: "VaultUnavailable",
+    message: expect.stringContaining("redirects"),
+  });
+  expect(elsewhere.requests).toEqual([]);
+});
+
+test("an answer larger than any of Vault's is not read to its end", async () => {
+  const chunk = Buffer.alloc(1024 * 1024, 0x20);
+  let sent = 0;
+  const { access } = await between((response) => {
+    const more = () => {
+      for (sent += 1; sent < 200 && response.write(chunk); sent += 1);
+      if (sent < 200) response.once("drain", more);
+    };
+    more();
+  });
+  await expect(access.read(place)).rejects.toMatchObject({ code: "VaultUnavailable" });
+  expect(sent).toBeLessThan(100);
+});
+
+test("what Vault repeats of a refused write is not repeated further", async () => {
+  const { access, logs } = await between((response) =>
+    response.writeHead(400).end(JSON.stringify({ errors: ["cannot store canary-value: bad", "token canary-value"] })),
+  );
+  const error = (await access.write(place, plain({ a: "canary-value" })).catch((thrown: unknown) => thrown)) as Error;
+  expect(error.message).toContain("cannot store [removed]: bad");
+  expect(error.message + logs.lines.join("\n")).not.toContain("canary");
+});
+
+test("every request says that it is meant for Vault, and for which namespace", async () => {
+  const headers: unknown[] = [];
+  const { access } = await between((response, _attempt, request) => {
+    headers.push([request.headers["x-vault-request"], request.headers["x-vault-namespace"]]);
+    response.end(found);
+  });
+  await access.read(place);
+  await access.read({ ...place, namespace: "team/a" });
+  expect(headers).toEqual([
+    ["true", undefined],
+    ["true", "team/a"],
+  ]);
+});
+
+test("a path prefix of the address is kept", async () => {
+  const behind = await between(page(200, found));
+  const { vault } = vaultOn({ address: `${behind.address}/vault/`, caPem: "", rootToken: "t" });
+  await expect(vault.access({ method: "token", namespace: "" }).read(place)).resolves.toMatchObject({
+    state: "present",
+  });
+  expect(behind.requests).toEqual(["GET /vault/v1/auth/token/lookup-self", "GET /vault/v1/kv/x"]);
+  await vault.close();
+});
+
+test("VAULT_RATE_LIMIT holds requests back", async () => {
+  const { access, requests } = await between(page(200, found), {
+    transport: { rateLimit: { perSecond: 50, burst: 2 } },
+  });
+  const start = performance.now();
+  await Promise.all(Array.from({ length: 12 }, () => access.read(place)));
+  // One look-up of the token and twelve reads, two of them at once: eleven turns of 20 ms.
+  expect(requests).toHaveLength(12);
+  expect(performance.now() - start).toBeGreaterThan(200);
+});
+
+test("closing waits five seconds for an answer, and no longer", async () => {
+  const clock = new FakeClock();
+  const silent = await between(() => {}, { clock });
+  const read = silent.access.read(place).catch((error: unknown) => error);
+  await eventually(() => expect(silent.requests).toHaveLength(1));
+  const order: string[] = [];
+  const closed = silent.vault.close().then(() => order.push("closed"));
+  await clock.advance(4_999);
+  expect(order).toEqual([]);
+  await clock.advance(1);
+  await closed;
+  await silent.vault.close();
+  expect(await read).toMatchObject({ code: "VaultUnavailable" });
+});

@@ -1,0 +1,70 @@
+// The import rules of docs/concepts/architecture as a table: which folder may import which, and which module, global or
+// clock belongs to which file. scan.ts finds what a file uses, check.ts compares.
+
+/** What a folder of src may import from other folders. `types`: by `import type` only. */
+export interface FolderRule {
+  readonly values: readonly string[];
+  readonly types?: readonly string[];
+}
+
+/** Everything in src that is composed, not composing. */
+const parts = ["base", "api", "kms", "vault", "runtime", "telemetry", "sync", "controller", "webhook"];
+
+/**
+ * Folder → what it may import besides itself. A file directly in src counts as a folder of its name, those not named
+ * here as `root`.
+ */
+export const folderRules: Readonly<Record<string, FolderRule>> = {
+  base: { values: [] },
+  api: { values: ["base"] },
+  kms: { values: ["base"] },
+  vault: { values: ["base"] },
+  runtime: { values: ["base"] },
+  telemetry: { values: ["base"] },
+  sync: { values: ["base", "api"], types: ["kms", "vault"] },
+  controller: { values: ["base", "api", "sync", "runtime"] },
+  webhook: { values: ["base", "api", "sync"] },
+  cli: { values: [...parts, "operator.ts", "root"] },
+  "operator.ts": { values: [...parts, "root"] },
+  root: { values: ["base", "api", "kms", "vault", "runtime", "telemetry"] },
+};
+
+/** A module, global or property that only some files may use. Paths are relative to src; one that ends in / is a folder. */
+export interface Reserved {
+  readonly what: string;
+  /** Matches module specifiers (`undici`, `node:net`) or uses (`process.env`, `Date.now`). */
+  readonly pattern: RegExp;
+  /** Where the rule holds; absent: everywhere in src. */
+  readonly within?: string;
+  readonly allowed: readonly string[];
+  /** Counts for type imports as well; otherwise types are free. */
+  readonly alsoTypes?: boolean;
+}
+
+const network = /^(undici|ws|node:(net|tls|http|https|http2|dgram|dns)|(net|tls|http|https|http2|dgram|dns)|fetch)$/;
+
+/** Who owns what. */
+export const reserved: readonly Reserved[] = [
+  { what: "the environment", pattern: /^(process\.env|node:process|process)$/, allowed: ["config.ts", "cli/main.ts"] },
+  { what: "the network", pattern: network, within: "base/", allowed: [] },
+  { what: "the network", pattern: network, within: "api/", allowed: [] },
+  { what: "the network", pattern: network, within: "sync/", allowed: [] },
+  { what: "the network", pattern: network, within: "controller/", allowed: [] },
+  { what: "the network", pattern: network, within: "runtime/", allowed: ["runtime/client.ts"] },
+  // tls-files.ts makes TLS identities of files with node:tls; it opens no connection.
+  { what: "the network", pattern: network, within: "vault/", allowed: ["vault/transport.ts", "vault/tls-files.ts"] },
+  { what: "the network", pattern: network, within: "kms/", allowed: ["kms/emulator/"] },
+  {
+    what: "the AWS SDK",
+    pattern: /^@(aws-sdk|smithy)\//,
+    allowed: ["kms/aws.ts", "kms/credentials.ts"],
+    alsoTypes: true,
+  },
+  { what: "the Kubernetes client library", pattern: /^@kubernetes\//, allowed: ["cli/kube-connection.ts"] },
+  {
+    what: "the clock",
+    pattern:
+      /^(Date\.now|new Date|performance\.now|setTimeout|setInterval|AbortSignal\.timeout|node:timers(\/promises)?|node:perf_hooks)$/,
+    allowed: ["base/clock.ts"],
+  },
+];

@@ -1,0 +1,58 @@
+// `node tools/generate.ts` writes every generated file; with --check it writes nothing and fails when one is stale or
+// left over. What is generated is committed, so that users and reviews see it.
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { renderCrds } from "../src/api/crd.ts";
+import { apiPage, configurationPage, metricsPage } from "./reference.ts";
+
+/** A generated file; paths are relative to the repository. */
+interface Generated {
+  readonly path: string;
+  readonly render: () => string;
+}
+
+const root = join(import.meta.dirname, "..");
+
+const generated: readonly Generated[] = [
+  ...renderCrds().map(({ file, yaml }) => ({ path: `deploy/crds/${file}`, render: () => yaml })),
+  { path: "docs/reference/api.md", render: apiPage },
+  { path: "docs/reference/configuration.md", render: configurationPage },
+  { path: "docs/reference/metrics.md", render: metricsPage },
+];
+
+/** Directories that hold generated files only: what else is in them is left over from a file that is no more. */
+const ownDirectories = ["deploy/crds"];
+
+const stale = generated.filter(({ path, render }) => contentOf(path) !== render());
+const leftOver = ownDirectories.flatMap((directory) =>
+  listOf(directory)
+    .map((file) => `${directory}/${file}`)
+    .filter((path) => !generated.some((file) => file.path === path)),
+);
+
+if (process.argv.includes("--check")) {
+  for (const { path } of stale) process.stderr.write(`${path} is stale: run "make generate" and commit it\n`);
+  for (const path of leftOver) process.stderr.write(`${path} is not generated any more: run "make generate"\n`);
+  process.exitCode = stale.length + leftOver.length > 0 ? 1 : 0;
+} else {
+  for (const { path, render } of stale) {
+    mkdirSync(dirname(join(root, path)), { recursive: true });
+    writeFileSync(join(root, path), render());
+    process.stdout.write(`wrote ${path}\n`);
+  }
+  for (const path of leftOver) {
+    rmSync(join(root, path));
+    process.stdout.write(`removed ${path}\n`);
+  }
+}
+if (generated.length === 0) throw new Error("nothing is generated: the table is empty");
+
+function contentOf(path: string): string | undefined {
+  const file = join(root, path);
+  return existsSync(file) ? readFileSync(file, "utf8") : undefined;
+}
+
+function listOf(directory: string): string[] {
+  const path = join(root, directory);
+  return existsSync(path) ? readdirSync(path) : [];
+}

