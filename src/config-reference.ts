@@ -140,6 +140,8 @@ export const variables = [
   { name: "VAULT_TOKEN", default: "", description: "token: the token" },
   { name: "VAULT_USERNAME", default: "", description: "userpass: the user, at auth/userpass/login/<user>" },
   { name: "VAULT_PASSWORD", default: "", description: "userpass: the password" },
+  { name: "AWS_REGION", default: "", description: "region of KMS; else AWS_DEFAULT_REGION, the shared config file" },
+  { name: "AWS_DEFAULT_REGION", default: "", description: "region of KMS, where AWS_REGION is not given" },
 ] as const satisfies readonly Variable[];
 
 export type VariableName = (typeof variables)[number]["name"];

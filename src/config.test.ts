@@ -22,7 +22,7 @@ test("defaults are the contract's", () => {
     authMethod: "token",
     syncPeriodMs: 120_000,
     maxConcurrentReconciles: 16,
-    kmsMaxInFlight: 64,
+    kms: { maxInFlight: 64 },
     log: { level: "info", format: "auto" },
     namespace: "default",
     watchNamespaces: [],
@@ -61,7 +61,7 @@ describe("flags", () => {
     [{ "sync-period-seconds": "0" }, { syncPeriodMs: 0 }],
     [{ "sync-period-seconds": "0x3c" }, { syncPeriodMs: 60_000 }],
     [{ "max-concurrent-reconciles": "1" }, { maxConcurrentReconciles: 1 }],
-    [{ "kms-max-in-flight": "8" }, { kmsMaxInFlight: 8 }],
+    [{ "kms-max-in-flight": "8" }, { kms: { maxInFlight: 8 } }],
     [{ "log-level": "debug", "log-format": "json" }, { log: { level: "debug", format: "json" } }],
   ])("%j", (flags, part) => {
     expect(configOf(flags)).toMatchObject(part);
@@ -100,6 +100,8 @@ describe("environment", () => {
       { VAULT_ADDR: "http://vault:8200", VAULT_AGENT_ADDR: "http://localhost:8100" },
       { vault: { transport: { address: "http://localhost:8100" } } },
     ],
+    [{ AWS_REGION: "eu-west-1", AWS_DEFAULT_REGION: "us-west-2" }, { kms: { region: "eu-west-1" } }],
+    [{ AWS_DEFAULT_REGION: "us-west-2" }, { kms: { region: "us-west-2" } }],
     [{ VAULT_NAMESPACE: "/team/a/" }, { vault: { namespace: "team/a" } }],
     [
       { VAULT_CACERT: "/a", VAULT_CAPATH: "/b", VAULT_TLS_SERVER_NAME: "c" },

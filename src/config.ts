@@ -39,7 +39,11 @@ export interface Config {
   /** 0: no resync. */
   readonly syncPeriodMs: number;
   readonly maxConcurrentReconciles: number;
-  readonly kmsMaxInFlight: number;
+  readonly kms: {
+    /** Absent: the shared config file of the AWS SDK says. */
+    readonly region?: string;
+    readonly maxInFlight: number;
+  };
   readonly log: { readonly level: LogLevel; readonly format: LogFormat };
   /** The operator's own namespace: Lease and record key. */
   readonly namespace: string;
@@ -87,7 +91,7 @@ export function loadConfig({ flags, env, namespace }: ConfigSources): Loaded {
     // A longer period would not fit into a timer.
     syncPeriodMs: read.flag("sync-period-seconds", integer(0, 2_000_000), "a whole number from 0 to 2000000") * 1_000,
     maxConcurrentReconciles: read.flag("max-concurrent-reconciles", integer(1, 1_000), "a whole number from 1 to 1000"),
-    kmsMaxInFlight: read.flag("kms-max-in-flight", integer(1, 10_000), "a whole number from 1 to 10000"),
+    kms: kmsSettings(read),
     log: {
       level: read.flag("log-level", oneOf(logLevels), `one of ${logLevels.join(", ")}`),
       format: read.flag("log-format", oneOf(logFormats), `one of ${logFormats.join(", ")}`),
@@ -106,6 +110,15 @@ export function loadConfig({ flags, env, namespace }: ConfigSources): Loaded {
 function vaultSettings(read: Reader): VaultSettings {
   const namespace = read.optional("VAULT_NAMESPACE", withoutOuterSlashes, "a Vault namespace") ?? "";
   return { namespace, transport: { ...vaultTransport(read), namespace }, auth: vaultAuth(read) };
+}
+
+function kmsSettings(read: Reader): Config["kms"] {
+  // The SDK for JavaScript does not know AWS_DEFAULT_REGION, which the Go SDK of the original read.
+  const region = read.text("AWS_REGION") ?? read.text("AWS_DEFAULT_REGION");
+  return {
+    ...(region !== undefined && { region }),
+    maxInFlight: read.flag("kms-max-in-flight", integer(1, 10_000), "a whole number from 1 to 10000"),
+  };
 }
 
 function vaultTransport(read: Reader): Omit<VaultTransportOptions, "namespace"> {

@@ -126,7 +126,7 @@ function openDoors(
       beforeMutation,
       metrics: metrics.vault,
     }),
-    kms: metered(createAwsKms({ maxInFlight: config.kmsMaxInFlight, logger }), clock, metrics.kms.requestDone),
+    kms: metered(createAwsKms({ ...config.kms, logger }), clock, (...call) => metrics.kms.requestDone(...call)),
   };
 }
 
@@ -194,7 +194,7 @@ function assemble(parts: Doors & Surveyed & Assembly): Manager {
       recorder: events,
       finalizer: deleteFinalizer,
       logger,
-      onStatusForbidden: metrics.product.statusForbidden,
+      onStatusForbidden: (forbidden) => metrics.product.statusForbidden(forbidden),
     }),
     syncPeriodMs: config.syncPeriodMs === 0 ? undefined : config.syncPeriodMs,
     clock,

@@ -156,7 +156,7 @@ test("messages are cut at 1024 bytes, between characters", () => {
     fc.property(fc.string({ unit: "grapheme", maxLength: 700 }), fc.integer({ min: 3, max: 1024 }), (text, bytes) => {
       const capped = capBytes(text, bytes);
       expect(Buffer.byteLength(capped)).toBeLessThanOrEqual(bytes);
-      expect(capped).not.toContain("\uFFFD");
+      // Of a character that was cut the rest would not be what the text has there.
       expect(text.startsWith(capped.replace(/…$/, ""))).toBe(true);
       if (Buffer.byteLength(text) <= bytes) expect(capped).toBe(text);
     }),

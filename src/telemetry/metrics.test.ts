@@ -95,8 +95,8 @@ test("every figure is described, and counters are named as such", () => {
     help: "Keys added.",
     type: "counter",
   });
-  for (const { name, type } of described.filter(({ name }) =>
-    /^(kms_vault_operator|workqueue|controller)_/.test(name),
+  for (const { name, type } of described.filter((figure) =>
+    /^(kms_vault_operator|workqueue|controller)_/.test(figure.name),
   )) {
     expect(name.endsWith("_total")).toBe(type === "counter");
   }

@@ -56,6 +56,8 @@ export async function sceneParts(options: SceneOptions): Promise<SceneParts> {
     kms.createKey(),
     kube.create({ apiVersion: "v1", kind: "Namespace", metadata: { name: namespace } }),
   ]);
+  // A new KV v2 mount refuses requests until it has set itself up.
+  await eventually(async () => expect(await vault.read(`${v2}/config`)).toBeDefined());
   return { options, vault, kms, kube, namespace, v1, v2, key };
 }
 
@@ -161,6 +163,13 @@ export class Scene implements AsyncDisposable {
     this.#rounds += 1;
     const annotations = { "k8s.patoarvizu.dev/reconcile-requested-at": String(this.#rounds) };
     await this.kube.patch(secretPath({ namespace: this.namespace, name }), { metadata: { annotations } });
+  }
+
+  /** Resolves when the operator has ended so many reconciles since its start. */
+  async untilReconciled(count: number): Promise<void> {
+    await eventually(async () => {
+      expect(await this.operator.metric("controller_runtime_reconcile_total")).toBeGreaterThanOrEqual(count);
+    });
   }
 
   /** Resolves when the object is gone. */
