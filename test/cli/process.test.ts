@@ -51,16 +51,21 @@ async function start(...flags: string[]) {
   });
   children.push(child);
   let log = "";
-  const seen = (text: string): Promise<void> =>
-    new Promise((resolve) => {
-      child.stderr.on("data", (chunk: Buffer) => {
-        log += chunk.toString();
-        if (log.includes(text)) resolve();
-      });
-    });
+  child.stderr.on("data", (chunk: Buffer) => {
+    log += chunk.toString();
+  });
   const ended = new Promise<number | string | null>((resolve) => {
     child.once("close", (code, signal) => resolve(code ?? signal));
   });
+  const seen = (text: string): Promise<void> =>
+    new Promise((resolve, reject) => {
+      const look = () => {
+        if (log.includes(text)) resolve();
+      };
+      look();
+      child.stderr.on("data", look);
+      child.once("close", () => reject(new Error(`it ended without "${text}": ${log}`)));
+    });
   return { child, seen, ended, log: () => log };
 }
 
