@@ -9,7 +9,7 @@ import { backoffDelay } from "./base/retry.ts";
 import type { Config } from "./config.ts";
 import { ObjectWriter } from "./controller/object-writer.ts";
 import { Reconciler } from "./controller/reconciler.ts";
-import { loadClusterId, loadRecordKey } from "./controller/record-key.ts";
+import { type Asking, loadClusterId, loadRecordKey } from "./controller/record-key.ts";
 import { Surroundings, secretIndexers } from "./controller/surroundings.ts";
 import { partialHandlers, secretHandlers, type WatchesOptions } from "./controller/watches.ts";
 import { createAwsKms } from "./kms/aws.ts";
@@ -67,7 +67,7 @@ export async function runOperator(config: Config, { logger, signal, connection }
   logger.info({ version: productVersion, metricsPort: probes.metricsPort, probePort: probes.probePort }, "starting");
   const doors = openDoors(config, { connection, logger, metrics });
   try {
-    const surveyed = await untilAnswered(() => survey(doors.client, config, logger), logger, signal);
+    const surveyed = await untilAnswered(() => survey(doors.unguarded, config, logger), logger, signal);
     if (surveyed === undefined) return 0;
     const fatal = Promise.withResolvers<number>();
     manager = assemble({ config, logger, metrics, ...doors, ...surveyed, onFatal: () => fatal.resolve(1) });
@@ -79,13 +79,18 @@ export async function runOperator(config: Config, { logger, signal, connection }
     await manager.stop();
     return exitCode;
   } finally {
-    await Promise.all([doors.vault.close(), doors.client.close(), probes.close()]);
+    await Promise.all([doors.vault.close(), doors.client.close(), doors.unguarded.close(), probes.close()]);
   }
 }
 
 /** The three servers that the operator talks to. */
 interface Doors {
   readonly client: KubeClient;
+  /**
+   * Without the guard of leadership: for what keeps the Lease, on which the guard depends, and for what has to be there
+   * before anyone leads (the record key, which any replica may make).
+   */
+  readonly unguarded: KubeClient;
   readonly vault: ClosableVault;
   readonly kms: Decryptor;
   readonly elector: LeaderElector | undefined;
@@ -103,10 +108,10 @@ function openDoors(
     userAgent: `kms-vault-operator/${productVersion}`,
     metrics: metrics.runtime,
   };
+  const unguarded = new KubeClient(common);
   const elector = config.leaderElection
     ? new LeaderElector({
-        // Its own client: the calls that keep the Lease are what the guard of the other one depends on.
-        client: new KubeClient(common),
+        client: unguarded,
         namespace: config.namespace,
         name: leaseName,
         identity: holderIdentity(hostname(), randomUUID()),
@@ -118,6 +123,7 @@ function openDoors(
   const beforeMutation = () => elector?.assertLeading();
   return {
     elector,
+    unguarded,
     client: new KubeClient({ ...common, beforeMutation }),
     vault: createVault({
       ...config.vault,
@@ -137,11 +143,11 @@ interface Surveyed {
   readonly informedNamespaces: readonly string[];
 }
 
-async function survey(client: KubeClient, config: Config, logger: Logger): Promise<Surveyed> {
+async function survey(asking: Asking, config: Config): Promise<Surveyed> {
   const [key, clusterId, informedNamespaces] = await Promise.all([
-    loadRecordKey(client, config.namespace, logger),
-    loadClusterId(client, logger),
-    informedNamespacesOf(client, config.watchNamespaces, logger),
+    loadRecordKey(asking, config.namespace),
+    loadClusterId(asking),
+    informedNamespacesOf(asking, config.watchNamespaces),
   ]);
   return { records: new RecordKeeper(key, clusterId), informedNamespaces };
 }
@@ -151,13 +157,12 @@ async function survey(client: KubeClient, config: Config, logger: Logger): Promi
  * warning says how many there are, since the original ignored WATCH_NAMESPACE and reconciled them.
  */
 async function informedNamespacesOf(
-  client: KubeClient,
+  { client, logger, signal }: Asking,
   watched: readonly string[],
-  logger: Logger,
 ): Promise<readonly string[]> {
   if (watched.length === 0) return [];
   try {
-    const { items } = await client.list<KubeObject>(secretsResource);
+    const { items } = await client.list<KubeObject>(secretsResource, { signal });
     const leftOut = items.filter(({ metadata }) => !watched.includes(metadata.namespace ?? "")).length;
     if (leftOut > 0) {
       logger.warn({ leftOut, watched }, "WATCH_NAMESPACE leaves objects of other namespaces out: they are not synced");
@@ -249,6 +254,7 @@ async function untilAnswered<T>(ask: () => Promise<T>, logger: Logger, signal: A
     try {
       return await ask();
     } catch (error) {
+      if (signal.aborted) return undefined;
       const retryInMs = Math.round(backoffDelay(attempt, { baseMs: 1_000, maxMs: 30_000 }));
       logger.error({ error, retryInMs }, "cannot start yet, trying again");
       await systemClock.sleep(retryInMs, signal);

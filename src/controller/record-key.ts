@@ -15,6 +15,14 @@ const keyBytes = 32;
 const secrets: Resource = { group: "", version: "v1", plural: "secrets", kind: "Secret" };
 const namespaces: Resource = { group: "", version: "v1", plural: "namespaces", kind: "Namespace" };
 
+/** The door to the API server, while the operator starts. */
+export interface Asking {
+  readonly client: KubeClient;
+  readonly logger: Logger;
+  /** Aborts when the process shall stop. */
+  readonly signal: AbortSignal;
+}
+
 interface KeySecret extends KubeObject {
   readonly data?: Readonly<Record<string, string>>;
 }
@@ -26,9 +34,9 @@ interface KeySecret extends KubeObject {
  *   restart verifies every object against KMS once)
  * @throws KubeError when the API server could not be asked, OperatorError when the Secret holds something else
  */
-export async function loadRecordKey(client: KubeClient, namespace: string, logger: Logger): Promise<Uint8Array> {
+export async function loadRecordKey({ client, logger, signal }: Asking, namespace: string): Promise<Uint8Array> {
   try {
-    return await readOrCreate(client, namespace);
+    return await readOrCreate({ client, signal }, namespace);
   } catch (error) {
     if (!isForbidden(error)) throw error;
     logger.warn(
@@ -44,9 +52,9 @@ export async function loadRecordKey(client: KubeClient, namespace: string, logge
  * @returns "" with a warning where it may not be read: records are then not bound to the cluster
  * @throws KubeError when the API server could not be asked
  */
-export async function loadClusterId(client: KubeClient, logger: Logger): Promise<string> {
+export async function loadClusterId({ client, logger, signal }: Asking): Promise<string> {
   try {
-    const { metadata } = await client.get<KubeObject>(namespaces, { name: "kube-system" });
+    const { metadata } = await client.get<KubeObject>(namespaces, { name: "kube-system" }, { signal });
     return metadata.uid;
   } catch (error) {
     if (!isForbidden(error) && !isNotFound(error)) throw error;
@@ -55,10 +63,10 @@ export async function loadClusterId(client: KubeClient, logger: Logger): Promise
   }
 }
 
-async function readOrCreate(client: KubeClient, namespace: string): Promise<Uint8Array> {
+async function readOrCreate({ client, signal }: Omit<Asking, "logger">, namespace: string): Promise<Uint8Array> {
   const ref = { namespace, name: recordKeySecret };
   try {
-    return keyOf(await client.get<KeySecret>(secrets, ref), namespace);
+    return keyOf(await client.get<KeySecret>(secrets, ref, { signal }), namespace);
   } catch (error) {
     if (!isNotFound(error)) throw error;
   }
@@ -71,12 +79,13 @@ async function readOrCreate(client: KubeClient, namespace: string): Promise<Uint
     data: { [field]: key.toString("base64") },
   };
   try {
-    await client.create(secrets, { namespace }, secret);
+    // Before there is a leader: whichever replica comes first makes it, and it is never changed.
+    await client.create(secrets, { namespace }, secret, { signal, unguarded: true });
     return key;
   } catch (error) {
     // Another replica was faster: its key counts.
     if (!isAlreadyExists(error)) throw error;
-    return keyOf(await client.get<KeySecret>(secrets, ref), namespace);
+    return keyOf(await client.get<KeySecret>(secrets, ref, { signal }), namespace);
   }
 }
 

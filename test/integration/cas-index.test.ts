@@ -108,10 +108,10 @@ test("drift is not repaired: that is what casIndex means", async () => {
 test("an entry that fails writes nothing at all, unless onDecryptError is Skip", async () => {
   await world.foreignV2("failing", { bad: "kept", k: "old" });
   const secrets = [...(await world.entries({ k: "new" })), { key: "bad", encryptedSecret: "YQ==" }];
-  await apply("failing", 1, "", { secrets });
+  await apply("failing", 1, "unused", { secrets });
   await world.settled("failing", "DecryptingError");
   expect(await world.atV2("failing")).toEqual({ bad: "kept", k: "old" });
-  await apply("failing", 1, "", { secrets, onDecryptError: "Skip" });
+  await apply("failing", 1, "unused", { secrets, onDecryptError: "Skip" });
   await world.settled("failing", "DecryptingError");
   expect(await world.atV2("failing")).toEqual({ k: "new" });
 });

@@ -172,6 +172,13 @@ export class Scene implements AsyncDisposable {
     });
   }
 
+  /** Asks the operator to look at an object, and resolves when a reconcile has ended since. */
+  async look(name: string): Promise<void> {
+    const before = await this.operator.metric("controller_runtime_reconcile_total");
+    await this.request(name);
+    await this.untilReconciled(before + 1);
+  }
+
   /** Resolves when the object is gone. */
   async untilGone(name: string): Promise<void> {
     await eventually(async () => {

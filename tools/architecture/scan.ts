@@ -11,7 +11,7 @@ export interface Import {
 }
 
 /** One use of a global that rules speak of: `process.env`, `Date.now`, `new Date` (without arguments), `setTimeout`. */
-export interface Use {
+interface Use {
   readonly name: string;
   readonly line: number;
 }

@@ -126,7 +126,7 @@ function directoryOf(recipe: Recipe): string {
 }
 
 /** The machine as it is. */
-export function realSurroundings(env: NodeJS.ProcessEnv): Surroundings {
+function realSurroundings(env: NodeJS.ProcessEnv): Surroundings {
   return {
     env,
     isExecutable,

@@ -114,6 +114,6 @@ function environmentHelp(): string {
     ({ name, default: preset, description }) =>
       `  ${name.padEnd(width)}  ${description}${preset === "" ? "" : ` (default: "${preset}")`}`,
   );
-  const aws = `  ${"AWS_*".padEnd(width)}  KMS: region, credentials and endpoint, by the AWS SDK's default chain`;
+  const aws = `  ${"AWS_*".padEnd(width)}  KMS: credentials, endpoint and the rest, by the AWS SDK's default chain`;
   return `Environment:\n${[...lines, aws].join("\n")}`;
 }
