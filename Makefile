@@ -62,10 +62,12 @@ check-unused: install
 check-generated: install
 	$(NODE) tools/generate.ts --check
 
-# npm's copy of the lock file tells what is installed; comparing contents, not times, survives switching branches.
+# Our copy of the lock file tells what is installed; comparing contents, not times, survives switching branches.
+# Not `npm ci`: it refuses a lock file that lacks another platform's optional packages, which a registry that does not
+# carry them cannot give. `install --no-save` takes the locked versions, checks their hashes and changes no file.
 install:
 	@cmp -s package-lock.json node_modules/.installed-lock.json || { \
 	  command -v npm >/dev/null || { echo "npm is missing: install Node.js (any version) with npm" >&2; exit 1; }; \
 	  echo "installing the npm packages"; \
-	  npm ci --ignore-scripts --no-fund --no-audit --loglevel=error && cp package-lock.json node_modules/.installed-lock.json; }
+	  npm install --no-save --ignore-scripts --no-fund --no-audit --loglevel=error && cp package-lock.json node_modules/.installed-lock.json; }
 	@test -x $(NODE) || { echo "npm has no Node 24 for this machine (optionalDependencies in package.json)" >&2; exit 1; }

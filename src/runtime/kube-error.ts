@@ -3,7 +3,7 @@
 import { OperatorError } from "../base/errors.ts";
 
 /** Reasons of our own, for calls that got no answer of the API server's (`Silent`: a watch without signs of life). */
-export type TransportReason = "ConnectionFailed" | "Timeout" | "InvalidResponse" | "CredentialsUnavailable" | "Silent";
+type TransportReason = "ConnectionFailed" | "Timeout" | "InvalidResponse" | "CredentialsUnavailable" | "Silent";
 
 /** Fields of a failed call. */
 export interface KubeFailure {

@@ -4,7 +4,7 @@
 // a namespace or a message.
 
 /** Label `result` of `controller_runtime_reconcile_total`. */
-export type ReconcileResult = "success" | "requeue_after" | "error";
+type ReconcileResult = "success" | "requeue_after" | "error";
 
 /** Label `priority` of `workqueue_depth`. */
 export type Priority = "high" | "low";

@@ -1,6 +1,7 @@
 // What of a log line's fields is printed: an allow-list by shape. Texts, numbers, and lists and plain maps of them are
 // printed one level deep; an object of any class is only named, because nobody knows what it drags along (a response
 // with its body, a request with its token). Errors print what explains them and nothing else that hangs on them.
+import { OperatorError } from "../base/errors.ts";
 import { PlainValue, Plaintext } from "../base/plaintext.ts";
 
 /** A text longer than this is cut. */
@@ -19,17 +20,25 @@ export function printableFields(fields: Readonly<Record<string, unknown>>): Reco
   });
 }
 
-/** Name, code, status, reason, message and stack of an error, and the same of its causes. */
-function printableError(error: Error, remaining = maxErrors): Record<string, unknown> {
+/**
+ * Name, code, status, reason and message of an error, and the same of its causes; the stack of one that is a bug. What
+ * was foreseen says in its message what to do, and a stack would only bury that.
+ */
+function printableError(error: Error, remaining = maxErrors, foreseen = isForeseen(error)): Record<string, unknown> {
   const { name, message, stack, cause } = error;
-  const furtherCause = cause instanceof Error && remaining > 1 ? printableError(cause, remaining - 1) : undefined;
+  const furtherCause =
+    cause instanceof Error && remaining > 1 ? printableError(cause, remaining - 1, foreseen) : undefined;
   return {
     name,
     ...scalarsOf(error, ["code", "status", "reason"]),
     message: cut(message),
-    ...(stack !== undefined && { stack: cut(stack) }),
+    ...(stack !== undefined && !foreseen && { stack: cut(stack) }),
     ...(furtherCause !== undefined && { cause: furtherCause }),
   };
+}
+
+function isForeseen(error: Error): boolean {
+  return error instanceof OperatorError && error.code !== "InternalError";
 }
 
 function scalarsOf(object: object, names: readonly string[]): Record<string, unknown> {

@@ -2,6 +2,7 @@
 // or decrypted in vain. In the original such an object could never be deleted.
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { eventually } from "../env/eventually.ts";
+import { secretPath } from "../gen/manifests.ts";
 import { openScene, type Scene } from "./scene.ts";
 
 let scene: Scene;
@@ -50,11 +51,14 @@ test("an entry that wins and is broken does not give way to the one that lost: V
 });
 
 test("the spec is left as the user wrote it, and the object can be deleted", async () => {
-  await scene.createPartial("merged", { secrets: [await scene.entry("a", "merged"), await scene.entry("b", "merged")] });
+  await scene.createPartial("merged", {
+    secrets: [await scene.entry("a", "merged"), await scene.entry("b", "merged")],
+  });
   const spec = { path: `${scene.v2}/deletable`, secrets: [await scene.entry("a", "own")], includeSecrets: ["merged"] };
   await scene.create("deletable", spec, { finalizers });
   await scene.untilReady("deletable", "Synced");
-  expect((await scene.get("deletable"))["spec"]).toEqual(spec);
+  const { namespace } = scene;
+  expect((await scene.kube.get(secretPath({ namespace, name: "deletable" }))).spec).toEqual(spec);
   await scene.delete("deletable");
   await scene.untilGone("deletable");
   await eventually(async () => expect(await scene.versionOf("deletable")).toBeUndefined());

@@ -62,18 +62,21 @@ test("a forged digest does not hide an edit, a forged fingerprint no foreign dat
 test.each([
   ["wiped", null],
   ["replaced by nonsense", { created: false, conditions: null, vault: null, keys: null, record: null }],
-])("a status that was %s is made anew by the next look, by one KMS pass and without a new version", async (how, forged) => {
-  const name = how.replaceAll(" ", "-");
-  const before = await synced(name);
-  const decryptions = await world.decryptions();
-  await world.forge(name, forged);
-  await world.poke(name);
-  const after = await world.settled(name);
-  expect(after.status.record).toEqual(before.status.record);
-  expect(after.status).toMatchObject({ created: true, vault: { version: 1 }, keys: { synced: 1 } });
-  expect(await world.decryptions()).toBe(decryptions + 1);
-  expect(await world.versionOf(name)).toBe(1);
-});
+])(
+  "a status that was %s is made anew by the next look, by one KMS pass and without a new version",
+  async (how, forged) => {
+    const name = how.replaceAll(" ", "-");
+    const before = await synced(name);
+    const decryptions = await world.decryptions();
+    await world.forge(name, forged);
+    await world.poke(name);
+    const after = await world.settled(name);
+    expect(after.status.record).toEqual(before.status.record);
+    expect(after.status).toMatchObject({ created: true, vault: { version: 1 }, keys: { synced: 1 } });
+    expect(await world.decryptions()).toBe(decryptions + 1);
+    expect(await world.versionOf(name)).toBe(1);
+  },
+);
 
 test("a lost key costs one pass over KMS and nothing worse", async () => {
   const before = await synced("keyless");

@@ -39,17 +39,20 @@ test("data/ added to the path of a KV v2 secret, or taken away, is no move", asy
   expect(await world.versionOf("spelling")).toBe(1);
 });
 
-test.each(["v1", "v2"] as const)("keys that fail to decrypt are carried over from the old location, on KV %s", async (engine) => {
-  const name = `carried-${engine}`;
-  const [good, fails] = await world.entries({ good: "g", fails: "f" });
-  await world.sync(name, { path: `${world[engine]}/${name}-old`, secrets: [good, fails] });
-  const broken = { ...fails, secretContext: { not: "its context" } };
-  await world.apply(name, { path: `${world[engine]}/${name}-new`, secrets: [good, broken] });
-  const object = await world.settled(name, "DecryptingError");
-  const data = engine === "v1" ? await world.atV1(`${name}-new`) : await world.atV2(`${name}-new`);
-  expect(data).toEqual({ good: "g", fails: "f" });
-  expect(object.status.keys).toEqual({ synced: 1, failed: ["fails"] });
-});
+test.each(["v1", "v2"] as const)(
+  "keys that fail to decrypt are carried over from the old location, on KV %s",
+  async (engine) => {
+    const name = `carried-${engine}`;
+    const [good, fails] = await world.entries({ good: "g", fails: "f" });
+    await world.sync(name, { path: `${world[engine]}/${name}-old`, secrets: [good, fails] });
+    const broken = { ...fails, secretContext: { not: "its context" } };
+    await world.apply(name, { path: `${world[engine]}/${name}-new`, secrets: [good, broken] });
+    const object = await world.settled(name, "DecryptingError");
+    const data = engine === "v1" ? await world.atV1(`${name}-new`) : await world.atV2(`${name}-new`);
+    expect(data).toEqual({ good: "g", fails: "f" });
+    expect(object.status.keys).toEqual({ synced: 1, failed: ["fails"] });
+  },
+);
 
 test("to where another's data is: nothing is written and nothing removed, and the way back is open", async () => {
   await world.foreignV2("taken", { theirs: "x" });
@@ -77,7 +80,11 @@ test("deleted after the move, the location that it was written to last is remove
 test("deleted before the new location was written, the recorded one is removed and the named one is not", async () => {
   const metadata = { finalizers: [deleteFinalizer] };
   await world.foreignV2("named", { theirs: "x" });
-  await world.sync("recorded", { path: `${world.v2}/data/recorded`, secrets: await world.entries({ k: "v" }) }, metadata);
+  await world.sync(
+    "recorded",
+    { path: `${world.v2}/data/recorded`, secrets: await world.entries({ k: "v" }) },
+    metadata,
+  );
   await world.edit("recorded", { path: `${world.v2}/data/named` });
   await world.settled("recorded", "AdoptionRequired");
   await world.remove("recorded");

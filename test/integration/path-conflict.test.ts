@@ -118,7 +118,11 @@ test("across namespaces the holder's name is not told", async () => {
 
 test("an object that is not valid, or whose path leads nowhere, holds nothing", async () => {
   const path = `${world.v2}/data/free`;
-  await world.apply("wrong-engine", { path, kvSettings: { engineVersion: "v1" }, secrets: await world.entries({ k: "w" }) });
+  await world.apply("wrong-engine", {
+    path,
+    kvSettings: { engineVersion: "v1" },
+    secrets: await world.entries({ k: "w" }),
+  });
   await untilOlder(await world.settled("wrong-engine", "EngineMismatch"));
   await world.sync("right-engine", { path, secrets: await world.entries({ k: "r" }) });
   expect(await world.atV2("free")).toEqual({ k: "r" });

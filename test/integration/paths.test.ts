@@ -32,7 +32,8 @@ const cases: readonly Case[] = [
     what: "no mount, engine unknown",
     path: () => `${nowhere}/data/app`,
     reason: "EngineUnknown",
-    message: /which engine is mounted above nowhere-\w+\/data\/app: .*enable the mount, .*or set kvSettings.engineVersion/,
+    message:
+      /which engine is mounted above nowhere-\w+\/data\/app: .*enable the mount, .*or set kvSettings.engineVersion/,
   },
   {
     what: "no mount, v1",
@@ -67,7 +68,12 @@ const cases: readonly Case[] = [
     reason: "InvalidPath",
     message: /write spec.path as mount\/secret/,
   },
-  { what: "Vault's own", path: () => "sys/policy/app", reason: "NotKV", message: /sys\/ is Vault's own; choose a path/ },
+  {
+    what: "Vault's own",
+    path: () => "sys/policy/app",
+    reason: "NotKV",
+    message: /sys\/ is Vault's own; choose a path/,
+  },
   { what: "a cubbyhole", path: () => "cubbyhole/app", reason: "NotKV", message: /choose a path below a KV mount/ },
   {
     what: "v1 that is v2",
