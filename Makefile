@@ -63,11 +63,14 @@ check-generated: install
 	$(NODE) tools/generate.ts --check
 
 # Our copy of the lock file tells what is installed; comparing contents, not times, survives switching branches.
-# Not `npm ci`: it refuses a lock file that lacks another platform's optional packages, which a registry that does not
-# carry them cannot give. `install --no-save` takes the locked versions, checks their hashes and changes no file.
+# What was installed last tells whether there is anything to do; comparing contents, not times, survives switching
+# branches. Where npm has no Node 24 for the machine (Apple silicon), its own serves if it is new enough.
 install:
 	@cmp -s package-lock.json node_modules/.installed-lock.json || { \
 	  command -v npm >/dev/null || { echo "npm is missing: install Node.js (any version) with npm" >&2; exit 1; }; \
 	  echo "installing the npm packages"; \
-	  npm install --no-save --ignore-scripts --no-fund --no-audit --loglevel=error && cp package-lock.json node_modules/.installed-lock.json; }
-	@test -x $(NODE) || { echo "npm has no Node 24 for this machine (optionalDependencies in package.json)" >&2; exit 1; }
+	  npm ci --ignore-scripts --no-fund --no-audit --loglevel=error && cp package-lock.json node_modules/.installed-lock.json; }
+	@test -x $(NODE) || { \
+	  [ "$$(node -p 'process.versions.node.split(".")[0]' 2>/dev/null || echo 0)" -ge 24 ] || { \
+	    echo "Node 24 is missing: npm has none for this machine; install it from nodejs.org" >&2; exit 1; }; \
+	  ln -sf "$$(command -v node)" $(NODE); }

@@ -67,7 +67,11 @@ export async function runOperator(config: Config, { logger, signal, connection }
   logger.info({ version: productVersion, metricsPort: probes.metricsPort, probePort: probes.probePort }, "starting");
   const doors = openDoors(config, { connection, logger, metrics });
   try {
-    const surveyed = await untilAnswered(() => survey(doors.unguarded, config, logger), logger, signal);
+    const surveyed = await untilAnswered(
+      () => survey({ client: doors.unguarded, logger, signal }, config),
+      logger,
+      signal,
+    );
     if (surveyed === undefined) return 0;
     const fatal = Promise.withResolvers<number>();
     manager = assemble({ config, logger, metrics, ...doors, ...surveyed, onFatal: () => fatal.resolve(1) });

@@ -79,8 +79,7 @@ async function readOrCreate({ client, signal }: Omit<Asking, "logger">, namespac
     data: { [field]: key.toString("base64") },
   };
   try {
-    // Before there is a leader: whichever replica comes first makes it, and it is never changed.
-    await client.create(secrets, { namespace }, secret, { signal, unguarded: true });
+    await client.create(secrets, { namespace }, secret, { signal });
     return key;
   } catch (error) {
     // Another replica was faster: its key counts.

@@ -59,14 +59,22 @@ describe("fields", () => {
     const inner = Object.assign(new TypeError("inner"), { response: { body: canary } });
     const error = new OperatorError("VaultUnavailable", "outer", { cause: inner });
     const line = JSON.parse(await logged({ error }));
-    expect(line.error).toMatchObject({
+    expect(line.error).toEqual({
       name: "OperatorError",
       code: "VaultUnavailable",
       message: "outer",
-      stack: expect.stringContaining("logger.test.ts"),
       cause: { name: "TypeError", message: "inner" },
     });
     expect(JSON.stringify(line)).not.toContain(canary);
+  });
+
+  test("a bug prints its stack, and those of its causes", async () => {
+    const error = new OperatorError("InternalError", "outer", { cause: new TypeError("inner") });
+    const line = JSON.parse(await logged({ error }));
+    expect(line.error.stack).toContain("logger.test.ts");
+    expect(line.error.cause.stack).toContain("logger.test.ts");
+    const plain = JSON.parse(await logged({ error: new TypeError("plain") }));
+    expect(plain.error.stack).toContain("logger.test.ts");
   });
 
   test("a chain of causes that never ends is cut", () => {
