@@ -26,6 +26,7 @@ import { Manager } from "./runtime/manager.ts";
 import type { KubeObject, Resource } from "./runtime/objects.ts";
 import { WorkQueue } from "./runtime/workqueue.ts";
 import { DestinationLock } from "./sync/destination-lock.ts";
+import { OwnRevisions } from "./sync/own-revisions.ts";
 import { RecordKeeper } from "./sync/record.ts";
 import { createMetrics, type Metrics } from "./telemetry/metrics.ts";
 import { startProbes } from "./telemetry/probes.ts";
@@ -195,7 +196,7 @@ function assemble(parts: Doors & Surveyed & Assembly): Manager {
   });
   const reconciler = new Reconciler({
     surroundings,
-    tools: { decryptor: kms, records, lock: new DestinationLock() },
+    tools: { decryptor: kms, records, lock: new DestinationLock(), own: new OwnRevisions() },
     accessFor: (method) => vault.access({ method: authMethodOf(method, config), namespace: config.vault.namespace }),
     writer: new ObjectWriter({
       client,

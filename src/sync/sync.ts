@@ -11,6 +11,7 @@ import { combineFailures, type Decrypted, decrypt } from "./decrypt.ts";
 import type { DestinationLock } from "./destination-lock.ts";
 import { sourceDigest } from "./digest.ts";
 import type { Failed, Outcome, Remark, Synced } from "./outcome.ts";
+import type { OwnRevisions } from "./own-revisions.ts";
 import { type OnDecryptError, type Plan, type PlanInput, plan, versionOf } from "./plan.ts";
 import { type Note, type RecordKeeper, sameDestination, sameRevision } from "./record.ts";
 import { type Resolved, resolve } from "./resolve.ts";
@@ -20,6 +21,7 @@ export interface SyncTools {
   readonly decryptor: Decryptor;
   readonly records: RecordKeeper;
   readonly lock: DestinationLock;
+  readonly own: OwnRevisions;
 }
 
 /** One object and its surroundings at the time of the reconcile. */
@@ -45,13 +47,18 @@ const maxAttempts = 3;
  */
 export async function sync(input: SyncInput, tools: SyncTools): Promise<Outcome> {
   let destination: Destination | undefined;
+  if (input.note !== undefined) tools.own.add(input.note);
   try {
     const resolved = resolve(input.secret, input.partials);
     const { path, kvSettings } = input.secret.spec;
     const place = await input.access.resolve(path, kvSettings?.engineVersion);
     destination = place;
     assertHolder(input.secret, await claimants(place, input.rivals, input.access), describe(place));
-    return await tools.lock.hold(place, () => syncDestination(new Pass(input, tools, resolved, place)));
+    return await tools.lock.hold(place, async () => {
+      const outcome = await syncDestination(new Pass(input, tools, resolved, place));
+      if (outcome.note !== undefined) tools.own.add(outcome.note);
+      return outcome;
+    });
   } catch (error) {
     return failed(asOperatorError(error), { remarks: [], ...(destination && { destination }) });
   }
@@ -124,7 +131,7 @@ async function syncDestination(pass: Pass): Promise<Outcome> {
       observed: current,
       decrypted,
       onDecryptError: pass.onDecryptError,
-      mayOverwrite: pass.destination.engineVersion === "v1" || pass.note !== undefined || pass.input.adopt,
+      mayOverwrite: mayOverwrite(pass, current),
       where: describe(pass.destination),
       ...(pass.casIndex !== undefined && { casIndex: pass.casIndex }),
       ...(await formerValues(pass, decrypted)),
@@ -167,6 +174,12 @@ function settledByCasIndex(pass: Pass, observed: Observed, casIndex: number): Ou
     "CASConflict",
     `CAS index is ${relation} than the latest version: casIndex is ${casIndex}, ${describe(pass.destination)} holds version ${version}; nothing was written; set casIndex to ${version} to write`,
   );
+}
+
+/** KV v1 is overwritten as the original did; KV v2 where we wrote ourselves, for whatever object, or the user says so. */
+function mayOverwrite({ destination, note, input, tools }: Pass, observed: Observed): boolean {
+  if (destination.engineVersion === "v1" || note !== undefined || input.adopt) return true;
+  return observed.state === "present" && tools.own.has(destination, observed.revision);
 }
 
 /** The destination with its data, where a decision needs it; the fewest reads that do. */

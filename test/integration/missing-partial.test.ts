@@ -90,7 +90,7 @@ test("one that is not valid counts as missing, not as empty", async () => {
 });
 
 test("a Partial of another namespace is not found", async () => {
-  const other = await openScene();
+  await using other = await openScene();
   await other.createPartial("elsewhere", { secrets: [{ key: "theirs", emptySecret: true }] });
   await scene.create("stranger", { path: `${scene.v1}/stranger`, includeSecrets: ["elsewhere"] });
   expect((await scene.untilReady("stranger", "PartialNotFound")).message).toBe(notFound("elsewhere"));

@@ -1,0 +1,29 @@
+// Which versions of KV v2 secrets are this operator's own work, whatever object they came from. So an object that takes
+// a place over may overwrite what its predecessor wrote there, while what an outsider wrote since stays protected. Known
+// of every object that this process has looked at; what it does not know counts as an outsider's.
+import { LRUCache } from "lru-cache";
+import type { Destination, Revision } from "../vault/kv/engine.ts";
+import { destinationKey, type Note, sameRevision } from "./record.ts";
+
+/** Of the places beyond these the one not looked at for longest is forgotten: its heir then asks to be adopted. */
+const most = 50_000;
+
+export class OwnRevisions {
+  readonly #latest = new LRUCache<string, Revision>({ max: most });
+
+  /** Takes note of what an authenticated record, or a write just done, says. */
+  add({ destination, revision, fingerprint }: Note): void {
+    // With casIndex a version is noted that somebody else may have written; only its data tells that it is ours.
+    if (revision === undefined || fingerprint === undefined) return;
+    const key = destinationKey(destination);
+    const known = this.#latest.get(key);
+    // The record of an object that has moved away may still name what its heir has written over.
+    if (known !== undefined && Date.parse(known.createdTime) > Date.parse(revision.createdTime)) return;
+    this.#latest.set(key, revision);
+  }
+
+  /** Whether this version was written by one of our objects, or held what one of them says. */
+  has(destination: Destination, revision: Revision | undefined): boolean {
+    return sameRevision(this.#latest.get(destinationKey(destination)), revision);
+  }
+}
