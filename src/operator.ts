@@ -7,6 +7,7 @@ import { systemClock } from "./base/clock.ts";
 import type { Logger } from "./base/log.ts";
 import { backoffDelay } from "./base/retry.ts";
 import type { Config } from "./config.ts";
+import { KindWatchdog } from "./controller/kind-watchdog.ts";
 import { ObjectWriter } from "./controller/object-writer.ts";
 import { Reconciler } from "./controller/reconciler.ts";
 import { type Asking, loadClusterId, loadRecordKey } from "./controller/record-key.ts";
@@ -144,17 +145,19 @@ function openDoors(
 /** What has to be asked of the API server before the first object can be looked at. */
 interface Surveyed {
   readonly records: RecordKeeper;
+  /** Since when there is a record key, ms since the epoch. */
+  readonly installedAt: number | undefined;
   /** Namespaces that the informers follow; empty: all. */
   readonly informedNamespaces: readonly string[];
 }
 
 async function survey(asking: Asking, config: Config): Promise<Surveyed> {
-  const [key, clusterId, informedNamespaces] = await Promise.all([
+  const [{ key, since }, clusterId, informedNamespaces] = await Promise.all([
     loadRecordKey(asking, config.namespace),
     loadClusterId(asking),
     informedNamespacesOf(asking, config.watchNamespaces),
   ]);
-  return { records: new RecordKeeper(key, clusterId), informedNamespaces };
+  return { records: new RecordKeeper(key, clusterId), installedAt: since, informedNamespaces };
 }
 
 /**
@@ -180,7 +183,18 @@ async function informedNamespacesOf(
 }
 
 function assemble(parts: Doors & Surveyed & Assembly): Manager {
-  const { config, logger, metrics, client, vault, kms, records, elector, informedNamespaces: namespaces } = parts;
+  const {
+    config,
+    logger,
+    metrics,
+    client,
+    vault,
+    kms,
+    records,
+    elector,
+    installedAt,
+    informedNamespaces: namespaces,
+  } = parts;
   const clock = systemClock;
   const common = { client, namespaces, logger, clock, metrics: metrics.runtime };
   const secrets = new Informer<KubeObject>({ ...common, resource: secretsResource, indexers: secretIndexers });
@@ -194,6 +208,7 @@ function assemble(parts: Doors & Surveyed & Assembly): Manager {
     clock,
     metrics: metrics.runtime,
   });
+  const watchdog = new KindWatchdog({ client, resource: secretsResource, logger });
   const reconciler = new Reconciler({
     surroundings,
     tools: { decryptor: kms, records, lock: new DestinationLock(), own: new OwnRevisions() },
@@ -206,6 +221,8 @@ function assemble(parts: Doors & Surveyed & Assembly): Manager {
       logger,
       onStatusForbidden: (forbidden) => metrics.product.statusForbidden(forbidden),
     }),
+    isKindGoing: (signal) => watchdog.isGoing(signal),
+    installedAt,
     syncPeriodMs: config.syncPeriodMs === 0 ? undefined : config.syncPeriodMs,
     clock,
     logger,

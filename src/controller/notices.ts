@@ -3,7 +3,7 @@
 import type { Condition, Status } from "../api/kinds.ts";
 import { findCondition } from "../api/conditions.ts";
 import type { Outcome } from "../sync/outcome.ts";
-import { describe } from "../sync/sync.ts";
+import { describe } from "../sync/pass.ts";
 
 export interface Notice {
   readonly type: "Normal" | "Warning";

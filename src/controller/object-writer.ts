@@ -4,8 +4,8 @@ import type { Logger } from "../base/log.ts";
 import type { KubeClient } from "../runtime/client.ts";
 import type { EventRecorder } from "../runtime/events.ts";
 import { removeFinalizer } from "../runtime/finalizer.ts";
-import { isForbidden, isNotFound } from "../runtime/kube-error.ts";
-import type { KubeObject, Resource } from "../runtime/objects.ts";
+import { isForbidden, isInvalid, isNotFound } from "../runtime/kube-error.ts";
+import { type KubeObject, keyOf, type Resource } from "../runtime/objects.ts";
 import { replaceStatus } from "../runtime/status-patch.ts";
 import type { Notice } from "./notices.ts";
 
@@ -19,6 +19,11 @@ export interface ObjectWriterOptions {
   readonly onStatusForbidden: (forbidden: boolean) => void;
 }
 
+/** An object, as far as its status is looked at once it was saved. */
+interface Stored extends KubeObject {
+  readonly status?: Status;
+}
+
 export class ObjectWriter {
   readonly #options: ObjectWriterOptions;
   #warned = false;
@@ -29,21 +34,34 @@ export class ObjectWriter {
 
   /**
    * Saves a status, unless the object has it already.
-   * @returns resourceVersion of the object with that status; undefined when it may not be saved (one warning)
+   * @returns resourceVersion of the object with that status; undefined when it may not be saved (one warning), or not
+   *   on this object
    * @throws KubeError when the API server could not be asked
    */
   async saveStatus(object: KubeObject, status: Status, signal: AbortSignal): Promise<string | undefined> {
     const { client, resource, onStatusForbidden } = this.#options;
     try {
-      const saved = await replaceStatus({ client, resource, object }, status, signal);
+      const saved = await replaceStatus<Stored>({ client, resource, object }, status, signal);
       onStatusForbidden(false);
-      return saved.metadata.resourceVersion;
+      if (saved.status?.record?.mac === status.record?.mac) return saved.metadata.resourceVersion;
+      this.#warnOnce("the CRD is not this version's: most of the status is lost on the way; apply deploy/crds");
+      return undefined;
     } catch (error) {
       // Gone meanwhile: its deletion is the next event, and there is nothing to save.
       if (isNotFound(error)) return undefined;
+      if (isInvalid(error)) {
+        this.#options.logger.warn(
+          { object: keyOf(object), error },
+          "the API server takes no status for this object, which an older CRD let in; its events tell what is wrong",
+        );
+        return undefined;
+      }
       if (!isForbidden(error)) throw error;
       onStatusForbidden(true);
-      this.#warnOnce(error);
+      this.#warnOnce(
+        "statuses may not be saved: users see no conditions, and each restart decrypts every object once; grant patch on kmsvaultsecrets/status",
+        error,
+      );
       return undefined;
     }
   }
@@ -58,12 +76,9 @@ export class ObjectWriter {
     await removeFinalizer({ client, resource, object }, finalizer, signal);
   }
 
-  #warnOnce(error: unknown): void {
+  #warnOnce(message: string, error?: unknown): void {
     if (this.#warned) return;
     this.#warned = true;
-    this.#options.logger.warn(
-      { error },
-      "statuses may not be saved: users see no conditions, and each restart decrypts every object once; grant patch on kmsvaultsecrets/status",
-    );
+    this.#options.logger.warn({ error }, message);
   }
 }

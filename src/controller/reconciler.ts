@@ -1,15 +1,18 @@
 // Joins sync to the runtime: a thin shell that looks up one object, has the outcome computed, and writes it down once
 // — one status patch, the events, one log line. Everything that decides anything is in sync/.
 import { adoptAnnotation, deleteFinalizer, type KMSVaultSecret, type Meta, type Status } from "../api/kinds.ts";
+import { findCondition } from "../api/conditions.ts";
 import { describeProblems, type Invalid, validateKMSVaultSecret } from "../api/validate.ts";
 import type { Clock } from "../base/clock.ts";
 import { OperatorError } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import type { Result } from "../runtime/controller.ts";
+import { isInvalid } from "../runtime/kube-error.ts";
 import { type KubeObject, keyOf, type Request } from "../runtime/objects.ts";
-import type { Outcome, Removal } from "../sync/outcome.ts";
+import type { Outcome, Removal, Superseded } from "../sync/outcome.ts";
 import { remove } from "../sync/remove.ts";
-import { type SyncInput, type SyncTools, sync } from "../sync/sync.ts";
+import type { SyncInput, SyncTools } from "../sync/pass.ts";
+import { sync } from "../sync/sync.ts";
 import { Memory } from "./memory.ts";
 import { noticesOf } from "./notices.ts";
 import type { ObjectWriter } from "./object-writer.ts";
@@ -30,6 +33,13 @@ export interface ReconcilerOptions {
   /** Vault as the identity that the object names sees it; without a name, the operator's default one. */
   readonly accessFor: (authMethod: string | undefined) => SyncInput["access"];
   readonly writer: ObjectWriter;
+  /** Whether the CRD is being deleted. */
+  readonly isKindGoing: (signal: AbortSignal) => Promise<boolean>;
+  /**
+   * Since when this installation exists, ms since the epoch: a younger object was never written by the original.
+   * undefined: not known.
+   */
+  readonly installedAt: number | undefined;
   /** ms until an object that nothing happened to is looked at again; undefined: never. */
   readonly syncPeriodMs: number | undefined;
   readonly clock: Clock;
@@ -43,6 +53,7 @@ export class Reconciler {
   readonly #memory = new Memory();
   /** Objects that this process has looked at; the first look at each is followed by one anywhere in the period. */
   readonly #seen = new Set<string>();
+  #knowsOwnRevisions = false;
 
   constructor(options: ReconcilerOptions) {
     this.#options = options;
@@ -60,9 +71,16 @@ export class Reconciler {
     const status = this.#memory.latest(found.metadata.uid, object.metadata.resourceVersion, found.status);
     const subject: Subject = { object, metadata: found.metadata, status };
     if (found.metadata.deletionTimestamp !== undefined) return this.#finalize(subject, signal);
+    this.#knowOwnRevisions();
     const outcome =
       "valid" in validated ? await this.#sync(validated.valid, subject, signal) : invalidOutcome(validated.invalid);
-    return this.#report(subject, outcome, signal);
+    if (outcome.kind === "superseded") return {};
+    try {
+      return await this.#report(subject, outcome, signal);
+    } finally {
+      // It may have gone while it was worked on, after `forget` was called.
+      if (!this.#isStored(subject)) this.forget(object);
+    }
   }
 
   /** To be called when an object is gone. */
@@ -72,13 +90,37 @@ export class Reconciler {
     this.#options.metrics.objectReady(keyOf(object), undefined);
   }
 
-  #sync(secret: KMSVaultSecret, { metadata, status }: Subject, signal: AbortSignal): Promise<Outcome> {
+  #isStored({ object, metadata }: Subject): boolean {
+    return this.#options.surroundings.secret(keyOf(object))?.metadata.uid === metadata.uid;
+  }
+
+  /** Once, when the stores are complete: what the records of all objects show to be our own work. */
+  #knowOwnRevisions(): void {
+    if (this.#knowsOwnRevisions) return;
+    this.#knowsOwnRevisions = true;
+    const { surroundings, tools } = this.#options;
+    for (const { metadata, status } of surroundings.all()) {
+      const note = tools.records.open(status?.record, metadata.uid);
+      if (note !== undefined) tools.own.add(note);
+    }
+  }
+
+  #sync(
+    secret: KMSVaultSecret,
+    { object, metadata, status }: Subject,
+    signal: AbortSignal,
+  ): Promise<Outcome | Superseded> {
     const { surroundings, tools, accessFor } = this.#options;
     return sync(
       {
         secret,
         partials: (name) => surroundings.partial(metadata.namespace, name),
-        rivals: surroundings.rivals(secret.spec.path, metadata.uid),
+        rivals: () => surroundings.rivals(secret.spec.path, metadata.uid),
+        isCurrent: () => {
+          const stored = surroundings.secret(keyOf(object))?.metadata;
+          const { generation } = metadata;
+          return stored?.uid === metadata.uid && stored.generation === generation && !stored.deletionTimestamp;
+        },
         note: tools.records.open(status?.record, metadata.uid),
         access: accessFor(secret.spec.vaultAuthMethod),
         adopt: metadata.annotations?.[adoptAnnotation] === "true",
@@ -100,30 +142,29 @@ export class Reconciler {
       record: outcome.note && tools.records.seal(outcome.note, metadata.uid),
       now: clock.now(),
     });
-    await this.#saveStatus(subject, next, signal);
-    const named = { metadata, spec: { path: String(specOf(object)?.["path"]) } };
-    for (const notice of noticesOf(named, outcome, { previous, next })) writer.event(object, notice);
+    const first = !this.#seen.has(metadata.uid);
+    this.#seen.add(metadata.uid);
+    // What happened is told even if the status then cannot be saved.
+    this.#log(object, outcome);
     metrics.objectReady(keyOf(object), outcome.kind === "synced" ? "Synced" : outcome.error.code);
     if (outcome.written !== undefined) metrics.wroteSecret(outcome.written.destination.engineVersion);
-    this.#log(object, outcome);
+    const named = { metadata, spec: { path: String(specOf(object)?.["path"]) } };
+    for (const notice of noticesOf(named, outcome, { previous, next })) writer.event(object, notice);
+    await this.#saveStatus(subject, next, signal);
     if (outcome.kind === "failed" && outcome.error.retry === "backoff") throw outcome.error;
-    return this.#resync(metadata.uid);
+    return this.#resync(first);
   }
 
   async #finalize(subject: Subject, signal: AbortSignal): Promise<Result> {
-    const { clock, logger, writer } = this.#options;
-    const { object, metadata, status: previous } = subject;
+    const { logger, writer } = this.#options;
+    const { object, metadata } = subject;
     // Somebody else's finalizer is no order to delete anything.
     if (!metadata.finalizers?.includes(deleteFinalizer)) return {};
-    const removal = await this.#remove(subject);
+    const removal = await this.#remove(subject, signal);
     logger.info({ object: keyOf(object), removal: removal.kind, ...explain(removal) }, "object deleted");
     if (removal.kind === "blocked") {
       const { error } = removal;
-      const next = blockedStatus(previous, error, { generation: metadata.generation, now: clock.now() });
-      const told = previous?.conditions?.some((one) => one.type === "DeletionBlocked" && one.reason === error.code);
-      await this.#saveStatus(subject, next, signal);
-      if (!told)
-        writer.event(object, { type: "Warning", reason: error.code, message: `DeletionBlocked: ${error.message}` });
+      await this.#tellBlocked(subject, error, signal);
       // Nothing but a remedy in Vault helps, and nobody edits a deleted object: it is always tried again.
       throw error.retry === "backoff"
         ? error
@@ -131,11 +172,36 @@ export class Reconciler {
     }
     if (removal.kind === "released")
       writer.event(object, { type: "Normal", reason: "Released", message: removal.message });
-    await writer.removeFinalizer(object, signal);
+    try {
+      await writer.removeFinalizer(object, signal);
+    } catch (error) {
+      // An object from the time of an older CRD that ours does not take is refused as a whole.
+      if (isInvalid(error)) await this.#tellBlocked(subject, error, signal);
+      throw error;
+    }
     return {};
   }
 
-  #remove({ object, metadata, status }: Subject): Promise<Removal> {
+  /** Says on the object why its deletion is held up. */
+  async #tellBlocked({ object, metadata, status }: Subject, error: OperatorError, signal: AbortSignal): Promise<void> {
+    const next = blockedStatus(status, error, { generation: metadata.generation, now: this.#options.clock.now() });
+    const told = status?.conditions?.some((one) => one.type === "DeletionBlocked" && one.reason === error.code);
+    await this.#saveStatus({ object, metadata, status }, next, signal);
+    if (told) return;
+    const message = `DeletionBlocked: ${error.message}`;
+    this.#options.writer.event(object, { type: "Warning", reason: error.code, message });
+  }
+
+  /** Whether the original may have written the object's data, and we never looked at it. */
+  #mayPredateUs({ metadata, status }: Subject): boolean {
+    const isOurs = status?.record !== undefined || findCondition(status?.conditions ?? [], "Ready") !== undefined;
+    if (isOurs || this.#seen.has(metadata.uid)) return false;
+    const { installedAt } = this.#options;
+    const isOlder = installedAt === undefined || Date.parse(metadata.creationTimestamp) <= installedAt;
+    return isOlder || status?.created === true;
+  }
+
+  #remove({ object, metadata, status }: Subject, signal: AbortSignal): Promise<Removal> {
     const { surroundings, tools, accessFor } = this.#options;
     const { path, engineVersion, authMethod } = namedBy(object);
     return remove(
@@ -144,7 +210,8 @@ export class Reconciler {
         note: tools.records.open(status?.record, metadata.uid),
         access: accessFor(authMethod),
         ...(path !== undefined && { named: { path, ...(engineVersion && { engineVersion }) } }),
-        everSynced: status?.conditions !== undefined || status?.record !== undefined,
+        mayPredateUs: this.#mayPredateUs({ object, metadata, status }),
+        isKindGoing: () => this.#options.isKindGoing(signal),
         rivals: (place) => surroundings.rivals(`${place.mount}/${place.path}`, metadata.uid),
       },
       tools,
@@ -153,16 +220,16 @@ export class Reconciler {
 
   /** Where the status may not be saved the reconcile goes on, and the process remembers it. */
   async #saveStatus({ object, metadata }: Subject, next: Status, signal: AbortSignal): Promise<void> {
+    // First of all: whatever becomes of the call, the record of a write must not be lost.
+    this.#memory.remember(metadata.uid, next, undefined);
     const savedAs = await this.#options.writer.saveStatus(object, next, signal);
     this.#memory.remember(metadata.uid, next, savedAs);
   }
 
   /** Spread over the period, so that objects that were first looked at together are not for ever. */
-  #resync(uid: string): Result {
+  #resync(first: boolean): Result {
     const { syncPeriodMs, random = Math.random } = this.#options;
     if (syncPeriodMs === undefined) return {};
-    const first = !this.#seen.has(uid);
-    this.#seen.add(uid);
     return { requeueAfterMs: syncPeriodMs * (first ? random() : 0.9 + 0.1 * random()) };
   }
 

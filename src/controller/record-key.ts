@@ -15,6 +15,12 @@ const keyBytes = 32;
 const secrets: Resource = { group: "", version: "v1", plural: "secrets", kind: "Secret" };
 const namespaces: Resource = { group: "", version: "v1", plural: "namespaces", kind: "Namespace" };
 
+/** The key, and since when there is one: ms since the epoch, undefined where it is this process's own. */
+export interface RecordKey {
+  readonly key: Uint8Array;
+  readonly since: number | undefined;
+}
+
 /** The door to the API server, while the operator starts. */
 export interface Asking {
   readonly client: KubeClient;
@@ -34,7 +40,7 @@ interface KeySecret extends KubeObject {
  *   restart verifies every object against KMS once)
  * @throws KubeError when the API server could not be asked, OperatorError when the Secret holds something else
  */
-export async function loadRecordKey({ client, logger, signal }: Asking, namespace: string): Promise<Uint8Array> {
+export async function loadRecordKey({ client, logger, signal }: Asking, namespace: string): Promise<RecordKey> {
   try {
     return await readOrCreate({ client, signal }, namespace);
   } catch (error) {
@@ -43,7 +49,7 @@ export async function loadRecordKey({ client, logger, signal }: Asking, namespac
       { secret: recordKeySecret, namespace, error },
       "the record key may not be read or made; using one of this process only, so each restart decrypts every object once",
     );
-    return randomBytes(keyBytes);
+    return { key: randomBytes(keyBytes), since: undefined };
   }
 }
 
@@ -63,7 +69,7 @@ export async function loadClusterId({ client, logger, signal }: Asking): Promise
   }
 }
 
-async function readOrCreate({ client, signal }: Omit<Asking, "logger">, namespace: string): Promise<Uint8Array> {
+async function readOrCreate({ client, signal }: Omit<Asking, "logger">, namespace: string): Promise<RecordKey> {
   const ref = { namespace, name: recordKeySecret };
   try {
     return keyOf(await client.get<KeySecret>(secrets, ref, { signal }), namespace);
@@ -79,8 +85,8 @@ async function readOrCreate({ client, signal }: Omit<Asking, "logger">, namespac
     data: { [field]: key.toString("base64") },
   };
   try {
-    await client.create(secrets, { namespace }, secret, { signal });
-    return key;
+    const created = await client.create<KeySecret>(secrets, { namespace }, secret, { signal });
+    return { key, since: Date.parse(created.metadata.creationTimestamp) };
   } catch (error) {
     // Another replica was faster: its key counts.
     if (!isAlreadyExists(error)) throw error;
@@ -88,9 +94,9 @@ async function readOrCreate({ client, signal }: Omit<Asking, "logger">, namespac
   }
 }
 
-function keyOf(secret: KeySecret, namespace: string): Uint8Array {
+function keyOf(secret: KeySecret, namespace: string): RecordKey {
   const key = Buffer.from(secret.data?.[field] ?? "", "base64");
-  if (key.length === keyBytes) return key;
+  if (key.length === keyBytes) return { key, since: Date.parse(secret.metadata.creationTimestamp) };
   throw new OperatorError(
     "KubernetesError",
     `Secret ${namespace}/${recordKeySecret} holds no key of ${keyBytes} bytes under ${field}; delete it and a new one is made`,

@@ -3,6 +3,7 @@
 import { removeCondition, setCondition } from "../api/conditions.ts";
 import type { Condition, Status, SyncRecord } from "../api/kinds.ts";
 import type { OperatorError } from "../base/errors.ts";
+import { isInvalid } from "../runtime/kube-error.ts";
 import type { Outcome } from "../sync/outcome.ts";
 
 /** A condition's message is not cut by the API server before 32 KiB; far less is readable. */
@@ -50,11 +51,17 @@ export function blockedStatus(
     type: "DeletionBlocked",
     status: "True",
     reason: error.code,
-    message: cut(`the data could not be removed from Vault, trying again: ${error.message}`),
+    message: cut(`${blockedAt(error)}, trying again: ${error.message}`),
     observedGeneration: generation,
     lastTransitionTime: rfc3339(now),
   });
   return { ...previous, conditions };
+}
+
+/** What was to be done next: the data leaves Vault first, then the object's finalizer. */
+function blockedAt(error: OperatorError): string {
+  if (isInvalid(error)) return "the API server does not take the finalizer off; correct what it finds in spec";
+  return error.code === "KubernetesError" ? "nothing was removed" : "the data could not be removed from Vault";
 }
 
 /** RFC 3339 in UTC, to the second, as Kubernetes writes times. */

@@ -38,6 +38,14 @@ export class Surroundings {
     return this.#secrets.get(key);
   }
 
+  /** Every valid KMSVaultSecret. */
+  all(): readonly KMSVaultSecret[] {
+    return this.#secrets.list().flatMap((object) => {
+      const validated = validateKMSVaultSecret(object);
+      return "valid" in validated ? [validated.valid] : [];
+    });
+  }
+
   /** A valid Partial, or undefined. */
   partial(namespace: string, name: string): PartialKMSVaultSecret | undefined {
     const object = this.#partials.get(includeKey(namespace, name));

@@ -49,6 +49,11 @@ export interface Failed extends Common {
 
 export type Outcome = Synced | Failed;
 
+/** The object changed while this pass waited for its turn: nothing was done, the next pass is due already. */
+export interface Superseded {
+  readonly kind: "superseded";
+}
+
 /** What came of the deletion of an object that has the contract's finalizer. */
 export type Removal =
   /** The data is gone from Vault, or was already. The finalizer may leave. */

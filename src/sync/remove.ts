@@ -8,14 +8,16 @@ import type { VaultAccess } from "../vault/vault.ts";
 import { claimants } from "./claims.ts";
 import type { Removal } from "./outcome.ts";
 import { type Note, sameRevision } from "./record.ts";
-import { describe, type SyncInput, type SyncTools } from "./sync.ts";
+import { describe, type SyncInput, type SyncTools } from "./pass.ts";
 
 export type RemoveInput = Pick<SyncInput, "note" | "access"> & {
   readonly metadata: Meta;
   /** `spec.path` and `spec.kvSettings.engineVersion`, as far as they can be read. */
   readonly named?: { readonly path: string; readonly engineVersion?: "v1" | "v2" };
-  /** Whether we ever wrote a status to the object; one that we never saw was written by the original. */
-  readonly everSynced: boolean;
+  /** Whether the object may have been written by the original and never been looked at by us. */
+  readonly mayPredateUs: boolean;
+  /** Whether somebody is deleting the CRD, and with it every object: that is no order to delete what is in Vault. */
+  readonly isKindGoing: () => Promise<boolean>;
   /** Other living objects, given a destination, whose path may lead there. */
   readonly rivals: (destination: Destination) => readonly KMSVaultSecret[];
 };
@@ -35,6 +37,7 @@ export async function remove(input: RemoveInput, tools: SyncTools): Promise<Remo
     if (destination === undefined) {
       return released("Vault was left alone: there is no record that this object wrote anything there");
     }
+    if (await input.isKindGoing()) throw kindIsGoing();
     return await tools.lock.hold(destination, () => removeFrom(destination, input, tools));
   } catch (error) {
     return { kind: "blocked", error: asOperatorError(error) };
@@ -42,8 +45,8 @@ export async function remove(input: RemoveInput, tools: SyncTools): Promise<Remo
 }
 
 /** Where an object that we never wrote a status to was written by the original: where its spec says. */
-async function contractDestination({ everSynced, named, access }: RemoveInput): Promise<Destination | undefined> {
-  if (everSynced || named === undefined) return undefined;
+async function contractDestination({ mayPredateUs, named, access }: RemoveInput): Promise<Destination | undefined> {
+  if (!mayPredateUs || named === undefined) return undefined;
   try {
     return await resolveAnyEngine(access, named);
   } catch (error) {
@@ -79,17 +82,37 @@ async function removeFrom(destination: Destination, input: RemoveInput, tools: S
   return { kind: "removed", destination };
 }
 
-/** Whether what stands there is what we wrote. Where it may not be read, the record alone decides. */
+/**
+ * Whether what stands there is what we wrote. Where KV v1 may not be read, as with policies made for the original, the
+ * record alone decides.
+ */
 function isOurs(
   note: Note,
   observed: Exclude<Observed, { state: "absent" }>,
   { input, tools }: { input: RemoveInput; tools: SyncTools },
 ): boolean {
+  if (note.destination.engineVersion === "v2") {
+    if (observed.state === "unreadable") throw unseen(note.destination, observed.missingCapability);
+    return sameRevision(note.revision, observed.revision);
+  }
   if (observed.state === "unreadable") return true;
-  if (note.destination.engineVersion === "v2") return sameRevision(note.revision, observed.revision);
   if (observed.state !== "present" || observed.data === undefined) return false;
   const found = tools.records.fingerprint(observed.data, note.destination, input.metadata.uid);
   return found === note.fingerprint;
+}
+
+function unseen(destination: Destination, capability: string): OperatorError {
+  return new OperatorError(
+    "VaultPermissionDenied",
+    `Vault lets us read neither the metadata nor the data of ${describe(destination)}, and what was not seen is not removed; grant ${capability}`,
+  );
+}
+
+function kindIsGoing(): OperatorError {
+  return new OperatorError(
+    "KubernetesError",
+    `the CustomResourceDefinition is being deleted, which is no order to delete secrets, so Vault was left alone; annotate the object with ${deletionAnnotation}: orphan to let it go`,
+  );
 }
 
 function released(message: string): Removal {

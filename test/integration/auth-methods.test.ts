@@ -18,7 +18,8 @@ let credentials: Readonly<Record<string, string>>;
 beforeAll(async () => {
   world = await openWorld();
   directory = await mkdtemp(join(tmpdir(), "auth-methods-"));
-  for (const name of Object.values(policies)) await world.vault.write(`sys/policies/acl/${name}`, { policy: policyText() });
+  for (const name of Object.values(policies))
+    await world.vault.write(`sys/policies/acl/${name}`, { policy: policyText() });
   await world.vault.write(`auth/userpass/users/${user}`, { password, token_policies: [policies.userpass] });
   credentials = {
     VAULT_USERNAME: user,

@@ -166,6 +166,17 @@ test("emptySecret ignores a ciphertext whatever it holds", async () => {
   expect(await scene.atV2("empty")).toEqual({ e: "" });
 });
 
+test("keys with odd names are taken as they are", async () => {
+  const names = ["__proto__", "constructor", "a.b/c", "with space", "schlüssel", '"quoted"', "data"];
+  const secrets = await Promise.all(names.map((key) => scene.entry(key, `value of ${key}`)));
+  const expected = new Map(names.map((key) => [key, `value of ${key}`]));
+  await scene.create("odd-v1", { path: `${scene.v1}/odd`, secrets });
+  await scene.create("odd-v2", { path: `${scene.v2}/odd`, secrets });
+  for (const name of ["odd-v1", "odd-v2"]) await scene.untilReady(name, "Synced");
+  expect(new Map(Object.entries((await scene.atV1("odd")) ?? {}))).toEqual(expected);
+  expect(new Map(Object.entries((await scene.atV2("odd")) ?? {}))).toEqual(expected);
+});
+
 test("a failure is told once, not at each look", async () => {
   await scene.create("once", { path: `${scene.v1}/once`, secrets: [{ key: "bad", encryptedSecret: "no base64!" }] });
   await scene.untilTold("once", { reason: "DecodingError" });

@@ -36,7 +36,10 @@ test("kubectl apply takes the CRDs, and those of deploy/ all together with the r
 
 describe("accepted as the original's manifests have it:", () => {
   test.each<[string, object]>([
-    ["first version", { path: "secret/x", vaultAuthMethod: "k8s", kvSettings: { engineVersion: "v1" }, secrets: [entry] }],
+    [
+      "first version",
+      { path: "secret/x", vaultAuthMethod: "k8s", kvSettings: { engineVersion: "v1" }, secrets: [entry] },
+    ],
     [
       "last version",
       {
@@ -44,7 +47,10 @@ describe("accepted as the original's manifests have it:", () => {
         kvSettings: { engineVersion: "v2", casIndex: 0 },
         secretContext: { a: "b" },
         includeSecrets: ["partial"],
-        secrets: [{ ...entry, secretContext: { c: "d" } }, { key: "e", emptySecret: true, encryptedSecret: "" }],
+        secrets: [
+          { ...entry, secretContext: { c: "d" } },
+          { key: "e", emptySecret: true, encryptedSecret: "" },
+        ],
       },
     ],
     ["only includes", { path: "secret/x", includeSecrets: ["partial"] }],
@@ -64,7 +70,10 @@ describe("accepted as the original's manifests have it:", () => {
   test("status.created of the original, without anything else", async () => {
     const at = { namespace, name: "with-status" };
     await env.kube.create(kmsVaultSecret(at, { path: "secret/x", secrets: [entry] }));
-    const { status } = await env.kube.patch({ ...secretPath(at), subresource: "status" }, { status: { created: true } });
+    const { status } = await env.kube.patch(
+      { ...secretPath(at), subresource: "status" },
+      { status: { created: true } },
+    );
     expect(status).toEqual({ created: true });
   });
 });
@@ -76,10 +85,22 @@ describe("refused:", () => {
     ["a key twice", { path: "secret/x", secrets: [entry, entry] }, /Duplicate value/],
     ["an include twice", { path: "secret/x", includeSecrets: ["a", "a"] }, /Duplicate value/],
     ["an entry without a key", { path: "secret/x", secrets: [{ encryptedSecret: "YQ==" }] }, /key: Required/],
-    ["another method", { path: "secret/x", secrets: [entry], vaultAuthMethod: "ldap" }, /vaultAuthMethod: Unsupported value/],
-    ["another engine", { path: "secret/x", secrets: [entry], kvSettings: { engineVersion: "v3" } }, /engineVersion: Unsupported value/],
+    [
+      "another method",
+      { path: "secret/x", secrets: [entry], vaultAuthMethod: "ldap" },
+      /vaultAuthMethod: Unsupported value/,
+    ],
+    [
+      "another engine",
+      { path: "secret/x", secrets: [entry], kvSettings: { engineVersion: "v3" } },
+      /engineVersion: Unsupported value/,
+    ],
     ["a negative casIndex", { path: "secret/x", secrets: [entry], kvSettings: { casIndex: -1 } }, /casIndex/],
-    ["a value that is no text", { path: "secret/x", secrets: [{ key: "k", encryptedSecret: 1 }] }, /must be of type string/],
+    [
+      "a value that is no text",
+      { path: "secret/x", secrets: [{ key: "k", encryptedSecret: 1 }] },
+      /must be of type string/,
+    ],
   ])("%s", async (what, spec, why) => {
     const named = { namespace, name: what.replaceAll(/[^a-zI]+/g, "-").toLowerCase() };
     const refusal: unknown = await env.kube.create(kmsVaultSecret(named, spec)).catch((error: unknown) => error);
@@ -89,7 +110,10 @@ describe("refused:", () => {
   });
 
   test("by kubectl, which is strict: a field that does not exist", async () => {
-    const manifest = kmsVaultSecret({ namespace, name: "typo" }, { path: "x/y", secrets: [{ ...entry, encryptedSecrets: "x" }] });
+    const manifest = kmsVaultSecret(
+      { namespace, name: "typo" },
+      { path: "x/y", secrets: [{ ...entry, encryptedSecrets: "x" }] },
+    );
     const file = join(directory, "typo.json");
     await writeFile(file, JSON.stringify(manifest));
     const child = kubectl("apply", "-f", file);

@@ -21,7 +21,7 @@ async function entries(values: Readonly<Record<string, string>>): Promise<EntryM
 
 interface Placed {
   readonly path: string;
-  found(): Promise<unknown>;
+  readonly found: () => Promise<unknown>;
 }
 
 const engines: ReadonlyArray<{ engine: string; place: (name: string) => Placed }> = [

@@ -34,7 +34,7 @@ const harmsV1: readonly [string, Harm][] = [
   ["deleted", (path) => world.vault.delete(`${world.v1}/${path}`)],
 ];
 
-describe("within a resync", () => {
+describe.concurrent("within a resync", () => {
   test.each(harmsV2)("KV v2 data that was %s is there again", async (how, harm) => {
     const path = how.replaceAll(/[^a-z0-9]+/g, "-");
     await world.sync(path, { path: `${world.v2}/data/${path}`, secrets: await world.entries(right) });

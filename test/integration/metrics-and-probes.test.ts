@@ -25,7 +25,11 @@ test("controller-runtime's and client-go's figures count what happened", async (
   const controller = { controller: "kmsvaultsecret" };
   const before = await operator.metric("controller_runtime_reconcile_errors_total", controller);
   await world.sync("good", { path: `${world.v2}/data/good`, secrets: await world.entries({ k: "v" }) });
-  await world.apply("bad", { path: `${world.v2}/data/bad`, vaultAuthMethod: "userpass", secrets: [{ key: "k", emptySecret: true }] });
+  await world.apply("bad", {
+    path: `${world.v2}/data/bad`,
+    vaultAuthMethod: "userpass",
+    secrets: [{ key: "k", emptySecret: true }],
+  });
   await world.settled("bad", "VaultLoginFailed");
   await eventually(async () => {
     expect(await operator.metric("controller_runtime_reconcile_errors_total", controller)).toBeGreaterThan(before);
@@ -60,7 +64,9 @@ test("the product's own figures follow the objects", async () => {
   expect(await operator.metric(objects, { reason: "Synced" })).toBe(1);
   expect(await operator.metric(objects, { reason: "VaultLoginFailed" })).toBe(1);
   expect(await operator.metric("kms_vault_operator_vault_writes_total", { engine_version: "v2" })).toBe(1);
-  expect(await operator.metric("kms_vault_operator_kms_requests_total", { operation: "Decrypt", outcome: "ok" })).toBe(1);
+  expect(await operator.metric("kms_vault_operator_kms_requests_total", { operation: "Decrypt", outcome: "ok" })).toBe(
+    1,
+  );
   await world.delete("bad");
   await eventually(async () => expect(await operator.metric(objects, { reason: "VaultLoginFailed" })).toBe(0));
 });

@@ -119,7 +119,7 @@ async function everythingSaid(): Promise<Record<"output" | "metrics" | "events" 
     metrics: await operator.metrics(),
     events: JSON.stringify(events),
     // Everything but what the user wrote: the spec.
-    objects: JSON.stringify(objects.map(({ spec: _, ...rest }) => rest)),
+    objects: JSON.stringify(objects.map((object) => ({ ...object, spec: undefined }))),
     others: JSON.stringify(others),
   };
 }

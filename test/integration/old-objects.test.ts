@@ -79,8 +79,6 @@ const invalid: readonly Invalid[] = [
   { name: "no-path", spec: { secrets: [entry] }, problem: "spec.path: must be a string" },
   { name: "path-is-a-number", spec: { path: 5, secrets: [entry] }, problem: "spec.path: must be a string" },
   { name: "path-is-empty", spec: { path: "", secrets: [entry] }, problem: "spec.path: must not be empty" },
-  { name: "secrets-is-a-map", spec: { path, secrets: { a: "x" } }, problem: "spec.secrets: must be a list" },
-  { name: "no-key", spec: { path, secrets: [entry, {}] }, problem: "spec.secrets[1].key: must be a string" },
   {
     name: "context-of-numbers",
     spec: { path, secrets: [entry], secretContext: { tier: 1 } },
@@ -115,6 +113,8 @@ async function createOldObjects(): Promise<void> {
     const metadata = { name, namespace: scene.namespace, finalizers };
     await scene.kube.create({ apiVersion, kind: "KMSVaultSecret", metadata, ...(spec && { spec }) });
   }
+  await scene.create("no-key", { path, secrets: [entry, {}] }, { finalizers });
+  await scene.create("a-map", { path, secrets: { a: "x" } });
   await scene.create("no-entries", { path: `${scene.v1}/no-entries` }, { finalizers });
   await scene.create("empty-list", { path: `${scene.v1}/empty-list`, secrets: [] }, { finalizers });
   const twice = [await scene.entry("a", "first"), await scene.entry("a", "second"), await scene.entry("b", "1")];
@@ -137,6 +137,32 @@ describe.each(invalid)("$name", ({ name, problem }) => {
     await scene.delete(name);
     await scene.untilGone(name);
   });
+});
+
+test("an object that the API server takes no status for: the event says what is wrong", async () => {
+  const message = "spec.secrets: must be a list; nothing was written or removed; correct the object";
+  await scene.untilTold("a-map", { reason: "InvalidSpec", message });
+  await scene.edit("a-map", { path: `${scene.v1}/a-map`, secrets: [entry] });
+  await scene.untilReady("a-map", "Synced");
+});
+
+test("an object whose finalizer the API server does not take off: it says why, and goes when it is put right", async () => {
+  const { message } = await scene.untilReady("no-key", "InvalidSpec");
+  expect(message).toBe("spec.secrets[1].key: must be a string; nothing was written or removed; correct the object");
+  await scene.delete("no-key");
+  await eventually(async () => {
+    expect((await scene.status("no-key")).conditions).toContainEqual(
+      expect.objectContaining({
+        type: "DeletionBlocked",
+        status: "True",
+        reason: "KubernetesError",
+        message: expect.stringMatching(/correct what it finds in spec, .*spec\.secrets\[1\]\.key: Required value/),
+      }),
+    );
+  });
+  await scene.untilTold("no-key", { reason: "KubernetesError", message: expect.stringContaining("DeletionBlocked") });
+  await scene.edit("no-key", { secrets: [entry] });
+  await scene.untilGone("no-key");
 });
 
 test.each(["no-entries", "empty-list"])("%s: an empty secret is never written", async (name) => {
@@ -171,7 +197,6 @@ test("a status that is not ours counts as none, and is replaced", async () => {
   expect(await scene.atV1("odd-status")).toEqual({ a: "1" });
 });
 
-test("DEBUG", () => { console.log(scene.operator.output().split("\n").filter((l) => /no-key|secrets-is|several|several/.test(l)).slice(-30).join("\n")); });
 test("the others go on, the operator is unharmed", async () => {
   await scene.expectNeighbourGoesOn();
   await scene.expectUnharmed();

@@ -19,6 +19,7 @@ afterAll(() => world[Symbol.asyncDispose]());
 /** Starts the program with exactly these arguments, in what looks like a pod. */
 async function startInCluster(args: readonly string[]) {
   const { vault, kubernetes, kms } = inject("stack");
+  const { AWS_REGION, ...credentials } = awsEnvironment;
   const group = await ProcessGroup.create();
   const child = spawn(process.execPath, [inject("operatorProgram"), ...args], {
     cwd: group.directory,
@@ -35,8 +36,9 @@ async function startInCluster(args: readonly string[]) {
       // The last chart points it at a file.
       VAULT_CAPATH: vault.caFile,
       VAULT_TOKEN: vault.rootToken,
-      AWS_ENDPOINT_URL_KMS: kms.endpoint,
-      ...awsEnvironment,
+      AWS_ENDPOINT_URL: kms.endpoint,
+      AWS_DEFAULT_REGION: AWS_REGION,
+      ...credentials,
     },
     stdio: ["ignore", "ignore", "pipe"],
   });
@@ -50,7 +52,14 @@ async function startInCluster(args: readonly string[]) {
 
 test.each([
   ["-metrics-addr", "-enable-leader-election=false", "-vault-authentication-method=token", "-sync-period-seconds=0"],
-  ["--metrics-addr", "--enable-leader-election", "--vault-authentication-method", "token", "--sync-period-seconds", "0x78"],
+  [
+    "--metrics-addr",
+    "--enable-leader-election",
+    "--vault-authentication-method",
+    "token",
+    "--sync-period-seconds",
+    "0x78",
+  ],
 ])("%s %s …", async (metricsFlag, ...flags) => {
   const port = await freePort();
   const args = [metricsFlag, `127.0.0.1:${port}`, ...flags];

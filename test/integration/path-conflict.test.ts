@@ -1,5 +1,6 @@
 // One object writes to a destination: the oldest that names it. The others say PathConflict, write nothing, and take
-// over at once when the holder leaves. Without a resync: a take-over that needed one would never come.
+// over at once when the holder leaves. Without a resync: a take-over that needed one would never come. Concurrent, since
+// each test has to wait for the second in which an object is younger.
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { eventually } from "../env/eventually.ts";
 import { deleteFinalizer } from "../../src/api/kinds.ts";
@@ -31,7 +32,7 @@ async function pair(names: readonly [string, string], paths: readonly [string, s
   await world.apply(second, { path: paths[1], secrets: await world.entries({ k: second }) }, metadata);
 }
 
-test("the older holds the path; the younger says so by name and event, and its edits write nothing", async () => {
+test.concurrent("the older holds the path; the younger says so by name and event, and its edits write nothing", async () => {
   const path = `${world.v2}/data/same`;
   await pair(["older", "younger"], [path, `${world.v2}/same`]);
   const loser = await world.settled("younger", "PathConflict");
@@ -44,7 +45,7 @@ test("the older holds the path; the younger says so by name and event, and its e
   expect(await world.atV2("same")).toEqual({ k: "edited" });
 });
 
-describe("when the holder leaves, the next takes over at once:", () => {
+describe.concurrent("when the holder leaves, the next takes over at once:", () => {
   const engines = ["v1", "v2"] as const;
 
   test.each(engines)("deleted, on KV %s", async (engine) => {
@@ -90,7 +91,7 @@ describe("when the holder leaves, the next takes over at once:", () => {
   });
 });
 
-test("on KV v2, what someone else wrote after the holder is not the heir's to overwrite", async () => {
+test.concurrent("on KV v2, what someone else wrote after the holder is not the heir's to overwrite", async () => {
   const path = `${world.v2}/data/meddled`;
   await pair(["meddled", "meddled-heir"], [path, path]);
   await world.settled("meddled-heir", "PathConflict");
@@ -100,7 +101,7 @@ test("on KV v2, what someone else wrote after the holder is not the heir's to ov
   expect(await world.atV2("meddled")).toEqual({ k: "theirs" });
 });
 
-test("across namespaces the holder's name is not told", async () => {
+test.concurrent("across namespaces the holder's name is not told", async () => {
   const path = `${world.v2}/data/across`;
   await world.sync("secret-project", { path, secrets: await world.entries({ k: "v" }) });
   await untilOlder(await world.get("secret-project"));
@@ -116,7 +117,7 @@ test("across namespaces the holder's name is not told", async () => {
   expect(message).not.toContain(world.namespace);
 });
 
-test("an object that is not valid, or whose path leads nowhere, holds nothing", async () => {
+test.concurrent("an object that is not valid, or whose path leads nowhere, holds nothing", async () => {
   const path = `${world.v2}/data/free`;
   await world.apply("wrong-engine", {
     path,

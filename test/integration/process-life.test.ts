@@ -46,7 +46,9 @@ test("an edit made while it had lost the API server arrives once it is back", as
   await way.close();
   await world.apply("waiting", { path: `${world.v2}/data/waiting`, secrets: await world.entries({ k: "edited" }) });
   const failures = await world.operator.metric("informer_failures_total");
-  await eventually(async () => expect(await world.operator.metric("informer_failures_total")).toBeGreaterThan(failures));
+  await eventually(async () =>
+    expect(await world.operator.metric("informer_failures_total")).toBeGreaterThan(failures),
+  );
   expect(await ask("/healthz")).toMatchObject({ status: 200 });
   await way.open();
   await eventually(async () => expect(await world.atV2("waiting")).toEqual({ k: "edited" }), { timeoutMs: 30_000 });

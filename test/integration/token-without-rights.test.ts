@@ -50,7 +50,7 @@ test("none at all on KV v2: nothing is written, and not blindly either; granted:
   const path = `${scene.v2}/data/none`;
   await scene.create("none-v2", { path, secrets: [await scene.entry("a", "1")] });
   const { message } = await scene.untilReady("none-v2", "VaultPermissionDenied");
-  expect(message).toMatch(/reads? neither the metadata nor the data of kv-v2-\w+\/data\/none, .*; grant read/);
+  expect(message).toMatch(/read neither the metadata nor the data of kv-v2-\w+\/data\/none, .*; grant read/);
   await scene.untilTold("none-v2", { reason: "VaultPermissionDenied", message });
   await scene.expectNeighbourGoesOn();
   await grant({ [path]: ["create", "update"] });
@@ -117,6 +117,31 @@ test("KV v1 that may be written and not read: as with the original, and a failed
   expect(await scene.atV1("blind")).toEqual({ a: "2" });
 });
 
+test("KV v2 whose data may be written and not read: edits arrive, what others wrote is not written over", async () => {
+  const path = `${scene.v2}/data/unread`;
+  const rules = { [`${scene.v2}/metadata/unread`]: ["read"] };
+  await grant({ ...rules, [path]: ["create", "update"] });
+  await scene.create("unread", { path, secrets: [await scene.entry("a", "1"), await scene.entry("b", "1")] });
+  await scene.untilReady("unread", "Synced");
+  await scene.edit("unread", { secrets: [await scene.entry("a", "2"), await scene.entry("b", "1")] });
+  await scene.untilReady("unread", "Synced");
+  expect(await scene.atV2("unread")).toEqual({ a: "2", b: "1" });
+  // A failed entry: nothing is written, because what stands there cannot be kept.
+  await scene.edit("unread", { secrets: [await scene.entry("a", "3"), { key: "b", encryptedSecret: "no base64!" }] });
+  await scene.untilReady("unread", "DecodingError");
+  expect(await scene.atV2("unread")).toEqual({ a: "2", b: "1" });
+  await scene.vault.write(path, { data: { theirs: "1" } });
+  for (const onDecryptError of ["Skip", null]) {
+    await scene.edit("unread", { secrets: [await scene.entry("a", "4")], onDecryptError });
+    const { message } = await scene.untilReady("unread", "VaultPermissionDenied");
+    expect(message).toMatch(/read only the metadata of kv-v2-\w+\/data\/unread, .*grant read/);
+  }
+  expect(await scene.atV2("unread")).toEqual({ theirs: "1" });
+  await grant({ ...rules, [path]: ["create", "read", "update"] });
+  await scene.untilReady("unread", "Synced");
+  expect(await scene.atV2("unread")).toEqual({ a: "4" });
+});
+
 test("no right to delete: the deleted object waits and says why; granted: it goes, with its data", async () => {
   const rules = { [`${scene.v2}/data/held`]: ["create", "read", "update"], [`${scene.v2}/metadata/held`]: ["read"] };
   await grant(rules);
@@ -134,7 +159,10 @@ test("no right to delete: the deleted object waits and says why; granted: it goe
       }),
     );
   });
-  await scene.untilTold("held", { reason: "VaultPermissionDenied", message: expect.stringContaining("DeletionBlocked") });
+  await scene.untilTold("held", {
+    reason: "VaultPermissionDenied",
+    message: expect.stringContaining("DeletionBlocked"),
+  });
   expect(await scene.atV2("held")).toEqual({ a: "1" });
   await scene.expectNeighbourGoesOn();
   await grant({ ...rules, [`${scene.v2}/metadata/held`]: ["read", "delete"] });

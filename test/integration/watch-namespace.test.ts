@@ -11,8 +11,8 @@ let second: string;
 let unwatched: string;
 beforeAll(async () => {
   world = await openWorld({ args: ["--sync-period-seconds=0"] });
-  const { freshNamespace } = testEnv();
-  [second, unwatched] = await Promise.all([freshNamespace(), freshNamespace()]);
+  const env = testEnv();
+  [second, unwatched] = await Promise.all([env.freshNamespace(), env.freshNamespace()]);
 });
 afterAll(() => world[Symbol.asyncDispose]());
 

@@ -16,9 +16,9 @@ let leader: Operator;
 let follower: Operator;
 
 beforeAll(async () => {
-  const { kube, freshNamespace } = testEnv();
-  ownNamespace = await freshNamespace();
-  const serviceAccount = await installServiceAccount(kube, ownNamespace);
+  const env = testEnv();
+  ownNamespace = await env.freshNamespace();
+  const serviceAccount = await installServiceAccount(env.kube, ownNamespace);
   world = await openWorld({ serviceAccount, args: ["--enable-leader-election", "--sync-period-seconds=1"] });
   leader = await world.start();
   await leads(leader);

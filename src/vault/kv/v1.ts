@@ -53,6 +53,8 @@ export class KVv1 implements KVEngine {
       namespace: destination.namespace,
       body: jsonOf(data),
     });
+    // Without any right at all there is nothing to be gained from not asking: it may be granted together.
+    if (answer.status === 403) this.#denials.delete(dataPath(destination));
     if (answer.status >= 400)
       throw refused(answer, { doing: "writing", where: dataPath(destination), capability: "create and update" });
     return undefined;

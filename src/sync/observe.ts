@@ -1,0 +1,73 @@
+// Second stage: whether what stands at the destination is what was written, and if not, as much of it as a decision needs
+// — the fewest calls that do.
+import { OperatorError } from "../base/errors.ts";
+import type { Destination, Observed } from "../vault/kv/engine.ts";
+import type { Decrypted } from "./decrypt.ts";
+import { describe, type Pass } from "./pass.ts";
+import { type PlanInput, versionOf } from "./plan.ts";
+import { sameRevision } from "./record.ts";
+
+/** In sync: the source is the recorded one and the destination is what was written. No value is needed to tell. */
+export function isInSync(pass: Pass, observed: Observed): boolean {
+  const { note, digest } = pass;
+  if (note === undefined || note.digest !== digest || observed.state !== "present") return false;
+  if (pass.destination.engineVersion === "v2") return sameRevision(note.revision, observed.revision);
+  return observed.data !== undefined && pass.fingerprint(observed.data) === note.fingerprint;
+}
+
+/** What `casIndex` leaves to do: nothing, nothing although the object changed, or a write. */
+export type CasVerdict = "in sync" | "in sync, not as the object says" | "write";
+
+/**
+ * What the contract says of `casIndex`: a later version than casIndex + 1 is a conflict, that very version is in sync
+ * whatever the data, an earlier one than casIndex can only be refused by Vault.
+ * @throws OperatorError `CASConflict`
+ */
+export function judgeByCasIndex(pass: Pass, observed: Observed, casIndex: number): CasVerdict {
+  const version = versionOf(observed);
+  if (version === undefined || version === casIndex) return "write";
+  if (version === casIndex + 1) {
+    const changed = pass.note?.digest !== undefined && pass.note.digest !== pass.digest;
+    return changed ? "in sync, not as the object says" : "in sync";
+  }
+  const relation = version > casIndex ? "lower" : "higher";
+  throw new OperatorError(
+    "CASConflict",
+    `CAS index is ${relation} than the latest version: casIndex is ${casIndex}, ${describe(pass.destination)} holds version ${version}; nothing was written; set casIndex to ${version} to write`,
+  );
+}
+
+/** The destination with its data, where a decision needs it; the fewest reads that do. */
+export async function completed(pass: Pass, observed: Observed, decrypted: Decrypted): Promise<Observed> {
+  if (observed.state === "unreadable" && pass.destination.engineVersion === "v2") {
+    throw neverBlindly("neither the metadata nor the data", pass.destination);
+  }
+  if (observed.state !== "present" || observed.data !== undefined || pass.casIndex !== undefined) return observed;
+  const untouched = sameRevision(pass.note?.revision, observed.revision) && decrypted.failures.length === 0;
+  // What we wrote ourselves, untouched since, is told apart from the new data by its keyed hash alone.
+  if (untouched && pass.note?.fingerprint !== undefined) {
+    const same = pass.fingerprint(decrypted.values) === pass.note.fingerprint;
+    return same ? { ...observed, data: decrypted.values } : observed;
+  }
+  const read = await pass.input.access.read(pass.destination);
+  const writes = decrypted.failures.length === 0 || pass.onDecryptError === "Skip";
+  if (read.state === "unreadable" && writes) throw neverBlindly("only the metadata", pass.destination);
+  return read;
+}
+
+function neverBlindly(what: string, destination: Destination): OperatorError {
+  return new OperatorError(
+    "VaultPermissionDenied",
+    `Vault lets us read ${what} of ${describe(destination)}, and KV v2 is never written over unseen; grant read`,
+  );
+}
+
+/** After a change of path, what stands at the recorded old location: failed keys are carried over, not lost. */
+export async function formerValues(pass: Pass, decrypted: Decrypted): Promise<Pick<PlanInput, "formerly">> {
+  const { note } = pass.input;
+  const needed = decrypted.failures.length > 0 && pass.onDecryptError === "Keep";
+  if (!needed || note === undefined || pass.note !== undefined) return {};
+  const former = await pass.input.access.read(note.destination);
+  if (former.state === "unreadable") return { formerly: "unreadable" };
+  return former.state === "present" && former.data !== undefined ? { formerly: former.data } : {};
+}
