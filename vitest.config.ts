@@ -7,6 +7,8 @@ const servers = {
   testTimeout: 60_000,
   hookTimeout: 120_000,
   pool: "forks" as const,
+  // The tests mostly wait for servers: more at once than the machine has cores.
+  maxWorkers: 4,
 };
 
 export default defineConfig({

@@ -262,7 +262,8 @@ export class Scene implements AsyncDisposable {
     } finally {
       await client.close();
     }
-    expect(this.operator.output()).not.toMatch(/InternalError|unexpected error/);
+    const lines = this.operator.output().split("\n");
+    expect(lines.filter((line) => /InternalError|unexpected error/.test(line))).toEqual([]);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
