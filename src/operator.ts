@@ -4,6 +4,7 @@ import { randomUUID } from "node:crypto";
 import { hostname } from "node:os";
 import { deleteFinalizer, group, version } from "./api/kinds.ts";
 import { systemClock } from "./base/clock.ts";
+import { OperatorError } from "./base/errors.ts";
 import type { Logger } from "./base/log.ts";
 import { backoffDelay } from "./base/retry.ts";
 import type { Config } from "./config.ts";
@@ -277,6 +278,7 @@ async function untilAnswered<T>(ask: () => Promise<T>, logger: Logger, signal: A
       return await ask();
     } catch (error) {
       if (signal.aborted) return undefined;
+      if (!(error instanceof OperatorError)) throw error;
       const retryInMs = Math.round(backoffDelay(attempt, { baseMs: 1_000, maxMs: 30_000 }));
       logger.error({ error, retryInMs }, "cannot start yet, trying again");
       await systemClock.sleep(retryInMs, signal);

@@ -59,7 +59,8 @@ export const kmsVaultSecretSpecSchema = z.object({
         .optional()
         .describe("KV v2 only: the version to replace. Absent: the operator manages check-and-set itself."),
     })
-    .optional(),
+    .optional()
+    .describe("What KV engine is behind path, and check-and-set by hand."),
   secrets: secrets.optional(),
   secretContext: encryptionContext
     .optional()

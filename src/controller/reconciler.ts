@@ -223,7 +223,9 @@ export class Reconciler {
     // First of all: whatever becomes of the call, the record of a write must not be lost.
     this.#memory.remember(metadata.uid, next, undefined);
     const savedAs = await this.#options.writer.saveStatus(object, next, signal);
-    this.#memory.remember(metadata.uid, next, savedAs);
+    // The store has it already: nothing to remember.
+    if (savedAs === object.metadata.resourceVersion) this.#memory.forget(metadata.uid);
+    else this.#memory.remember(metadata.uid, next, savedAs);
   }
 
   /** Spread over the period, so that objects that were first looked at together are not for ever. */
