@@ -46,7 +46,7 @@ export interface VaultRequest {
   readonly token?: string;
   /** Sent as JSON. */
   readonly body?: JsonObject;
-  /** Called just before each attempt; what it throws ends the request. */
+  /** Called when an attempt goes out, after it has waited for a connection; what it throws ends the request. */
   readonly beforeSend?: (() => void) | undefined;
 }
 
@@ -128,19 +128,20 @@ export class VaultTransport {
   async #attempt(request: VaultRequest): Promise<VaultAnswer> {
     await this.#limiter?.turn();
     const agent = await this.#currentAgent();
-    request.beforeSend?.();
+    const guard = new Guard(request.beforeSend);
     const started = this.#clock.monotonic();
     let status = "<error>";
     const abort = new AbortController();
     const { timeoutMs } = this.#options;
     const timer = this.#clock.after(timeoutMs, () => abort.abort(timedOut(this.#origin, timeoutMs)));
     try {
-      const response = await agent.request(this.#wire(request, abort.signal));
+      const response = await guard.before(agent).request(this.#wire(request, abort.signal));
       const text = await response.body.text();
       status = String(response.statusCode);
       return this.#answer(request, response, text);
     } catch (error) {
       if (error instanceof VaultCallError) throw error;
+      if (guard.refusal !== undefined) throw guard.refusal.reason;
       // undici may wrap the reason that the time-out gave.
       abort.signal.throwIfAborted();
       this.#tls?.invalidate();
@@ -211,5 +212,33 @@ export class VaultTransport {
       this.#logger.warn({ error }, "closing connections to Vault of an old TLS identity failed");
     });
     return agent;
+  }
+}
+
+/** Asks whether a request may (still) go out at the moment when it does: until then it may have waited for a connection. */
+class Guard {
+  refusal: { readonly reason: unknown } | undefined;
+  readonly #ask: (() => void) | undefined;
+
+  constructor(ask: (() => void) | undefined) {
+    this.#ask = ask;
+  }
+
+  before(agent: Agent): Dispatcher {
+    const ask = this.#ask;
+    if (ask === undefined) return agent;
+    return agent.compose((dispatch) => (options, handler) => {
+      const start = handler.onRequestStart?.bind(handler);
+      handler.onRequestStart = (controller, context) => {
+        try {
+          ask();
+        } catch (reason) {
+          this.refusal = { reason };
+          throw reason;
+        }
+        start?.(controller, context);
+      };
+      return dispatch(options, handler);
+    });
   }
 }

@@ -189,3 +189,18 @@ test("closing waits five seconds for an answer, and no longer", async () => {
   await silent.vault.close();
   expect(await read).toMatchObject({ code: "VaultUnavailable" });
 });
+
+test("a process that may not write any more sends no write, and the refusal is what the caller gets", async () => {
+  let leading = true;
+  const refusal = new Error("the Lease is lost");
+  const beforeMutation = () => {
+    if (!leading) throw refusal;
+  };
+  const { access, requests } = await between((response) => response.end(found), { beforeMutation });
+  await access.write(place, new Map());
+  leading = false;
+  await expect(access.write(place, new Map())).rejects.toBe(refusal);
+  await expect(access.remove(place)).rejects.toBe(refusal);
+  expect(await access.read(place)).toMatchObject({ state: "present" });
+  expect(requests).toEqual(["PUT /v1/kv/x", "GET /v1/kv/x"]);
+});
