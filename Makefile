@@ -35,7 +35,7 @@ test-integration: install toolchain build ## tests on real servers
 test-slow: install toolchain ## tests that need real seconds: leases, token life, fail-over
 	$(call vitest,slow)
 
-generate: install ## write the generated files again (CRDs)
+generate: install ## write the generated files again (CRDs, docs/reference)
 	@$(NODE) tools/generate.ts
 
 toolchain: install ## find or make the servers: etcd, kube-apiserver, kubectl, OpenBao
@@ -62,7 +62,6 @@ check-unused: install
 check-generated: install
 	$(NODE) tools/generate.ts --check
 
-# Our copy of the lock file tells what is installed; comparing contents, not times, survives switching branches.
 # What was installed last tells whether there is anything to do; comparing contents, not times, survives switching
 # branches. Where npm has no Node 24 for the machine (Apple silicon), its own serves if it is new enough.
 install:

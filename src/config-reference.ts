@@ -138,7 +138,7 @@ export const variables = [
     description: "k8s: file with the service account token, re-read at each login",
   },
   { name: "VAULT_TOKEN", default: "", description: "token: the token" },
-  { name: "VAULT_USERNAME", default: "", description: "userpass: the user, at auth/userpass/login/<user>" },
+  { name: "VAULT_USERNAME", default: "", description: "userpass: the user, who logs in at auth/userpass/login/" },
   { name: "VAULT_PASSWORD", default: "", description: "userpass: the password" },
   { name: "AWS_REGION", default: "", description: "region of KMS; else AWS_DEFAULT_REGION, the shared config file" },
   { name: "AWS_DEFAULT_REGION", default: "", description: "region of KMS, where AWS_REGION is not given" },

@@ -105,16 +105,24 @@ again by itself, \`DeletionBlocked\` while the data of a deleted object cannot b
 |---|---|---|
 | \`delete.k8s.patoarvizu.dev\` | \`metadata.finalizers\` | deleting the object deletes the data: the path on KV v1, all versions and the metadata on KV v2 |
 | \`k8s.patoarvizu.dev/reconcile-requested-at\` | annotation, any change | compare with Vault now |
-| \`k8s.patoarvizu.dev/adopt: "true"\` | annotation | take over the data found at the path |
+| \`k8s.patoarvizu.dev/adopt: "true"\` | annotation | take over the data found at the path (KV v2) |
 | \`k8s.patoarvizu.dev/deletion: orphan\` | annotation | let a deleted object go without touching Vault |
 `;
 }
 
 function fields(schema: z.ZodType): string {
   const { properties = {}, required = [] } = z.toJSONSchema(schema, { io: "input" });
-  const rows = Object.entries(properties).map(([name, property]) => {
+  const rows = Object.entries(properties).flatMap(([name, property]) => {
     if (typeof property === "boolean") throw new TypeError(`field ${name} has no schema`);
-    return [`\`${name}\`${required.includes(name) ? " (required)" : ""}`, typeOf(property), property.description ?? ""];
+    const nested = Object.entries(property.properties ?? {}).map(([inner, field]): string[] =>
+      typeof field === "boolean" ? [] : [`\`${name}.${inner}\``, typeOf(field), field.description ?? ""],
+    );
+    const own = [
+      `\`${name}\`${required.includes(name) ? " (required)" : ""}`,
+      typeOf(property),
+      property.description ?? "",
+    ];
+    return name === "kvSettings" ? [own, ...nested] : [own];
   });
   return table(["Field", "Type", "Meaning"], rows);
 }

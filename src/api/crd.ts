@@ -26,7 +26,7 @@ export function renderCrds(): readonly RenderedCrd[] {
   }));
 }
 
-const header = "# Generated from src/api/kinds.ts by `npm run generate`: do not edit.\n---\n";
+const header = "# Generated from src/api/kinds.ts by `make generate`: do not edit.\n---\n";
 
 interface Definition {
   readonly kind: string;

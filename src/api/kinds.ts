@@ -113,8 +113,8 @@ const record = z
 
 export const statusSchema = z.object({
   created: z.boolean().optional().describe("True after the first successful write."),
-  observedGeneration: z.int().min(0).optional(),
-  conditions: z.array(condition).optional(),
+  observedGeneration: z.int().min(0).optional().describe("Generation of the object that the status speaks of."),
+  conditions: z.array(condition).optional().describe("Ready, Reconciling, DeletionBlocked; see below."),
   vault: z
     .object({
       namespace: z.string().optional(),

@@ -48,7 +48,7 @@ export function assertHolder(secret: KMSVaultSecret, others: readonly KMSVaultSe
       : "an object in another namespace";
   throw new OperatorError(
     "PathConflict",
-    `${where} is already held by ${who}, which is older; nothing was written; choose another path, or delete the other object and this one takes over`,
+    `${where} is already claimed by ${who}, which is older; nothing was written; choose another path, or delete the other object and this one takes over`,
   );
 }
 

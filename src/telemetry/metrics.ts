@@ -86,7 +86,7 @@ function createVaultMetrics(registry: Registry) {
   const registers = [registry];
   const total = new Counter({
     name: "kms_vault_operator_vault_requests_total",
-    help: "Requests to Vault by method and HTTP status; <error> when there was no answer.",
+    help: "Requests to Vault by method and HTTP status; the word error in angle brackets when there was no answer.",
     labelNames: ["method", "code"],
     registers,
   });

@@ -37,7 +37,7 @@ test.concurrent("the older holds the path; the younger says so by name and event
   await pair(["older", "younger"], [path, `${world.v2}/same`]);
   const loser = await world.settled("younger", "PathConflict");
   expect(loser.status).toMatchObject({ created: false });
-  expect(condition(loser, "Ready").message).toContain(`${path} is already held by KMSVaultSecret older`);
+  expect(condition(loser, "Ready").message).toContain(`${path} is already claimed by KMSVaultSecret older`);
   expect(await world.event("younger", "PathConflict", "older")).toMatchObject({ type: "Warning" });
   await world.sync("older", { path, secrets: await world.entries({ k: "edited" }) });
   await world.apply("younger", { path, secrets: await world.entries({ k: "mine" }) });
