@@ -19,6 +19,7 @@ export default defineConfig({
           name: "unit",
           include: ["src/**/*.test.ts", "tools/**/*.test.ts", "test/cli/**/*.test.ts"],
           testTimeout: 20_000,
+          maxWorkers: 2,
         },
       },
       {
