@@ -15,3 +15,25 @@ export function backoffDelay(attempt: number, { baseMs, maxMs }: Backoff, random
   const whole = Math.min(maxMs, baseMs * 2 ** Math.min(attempt, 30));
   return whole / 2 + (whole / 2) * random();
 }
+
+/**
+ * Codes of Node and undici for a request that never left: safe to send again, even one that changes something.
+ * `UND_ERR_CLOSED` is of the connections of an old TLS identity, closed between two steps of a call.
+ */
+export const neverSentCodes: ReadonlySet<string> = new Set([
+  "ECONNREFUSED",
+  "ENOTFOUND",
+  "EAI_AGAIN",
+  "EHOSTUNREACH",
+  "ENETUNREACH",
+  "UND_ERR_CONNECT_TIMEOUT",
+  "UND_ERR_CLOSED",
+]);
+
+/** `code` of a Node or undici error, else its name. */
+export function codeOf(error: unknown): string {
+  if (typeof error === "object" && error !== null && "code" in error && typeof error.code === "string") {
+    return error.code;
+  }
+  return error instanceof Error ? error.name : "unknown";
+}

@@ -64,6 +64,7 @@ export class Reconciler {
    * @throws OperatorError (`backoff`) to be called again after this object's own backoff
    */
   async reconcile(request: Request, signal: AbortSignal): Promise<Result> {
+    this.#knowOwnRevisions();
     const object = this.#options.surroundings.secret(`${request.namespace}/${request.name}`);
     if (object === undefined) return {};
     const validated = validateKMSVaultSecret(object);
@@ -71,7 +72,6 @@ export class Reconciler {
     const status = this.#memory.latest(found.metadata.uid, object.metadata.resourceVersion, found.status);
     const subject: Subject = { object, metadata: found.metadata, status };
     if (found.metadata.deletionTimestamp !== undefined) return this.#finalize(subject, signal);
-    this.#knowOwnRevisions();
     const outcome =
       "valid" in validated ? await this.#sync(validated.valid, subject, signal) : invalidOutcome(validated.invalid);
     if (outcome.kind === "superseded") return {};

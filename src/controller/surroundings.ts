@@ -38,11 +38,11 @@ export class Surroundings {
     return this.#secrets.get(key);
   }
 
-  /** Every valid KMSVaultSecret. */
-  all(): readonly KMSVaultSecret[] {
-    return this.#secrets.list().flatMap((object) => {
+  /** Every KMSVaultSecret, its spec valid or not, deleted or not. */
+  all(): readonly Pick<KMSVaultSecret, "metadata" | "status">[] {
+    return this.#secrets.list().map((object) => {
       const validated = validateKMSVaultSecret(object);
-      return "valid" in validated ? [validated.valid] : [];
+      return "valid" in validated ? validated.valid : validated.invalid;
     });
   }
 

@@ -1,24 +1,12 @@
 // Which failed calls to the API server are sent again, and when. A call that may have been executed is sent again only
 // if executing it twice is harmless; where the server itself asks for a retry (Retry-After) it has not executed it.
-import { type Backoff, backoffDelay } from "../base/retry.ts";
+import { type Backoff, backoffDelay, codeOf, neverSentCodes } from "../base/retry.ts";
 import { KubeError, type KubeFailure } from "./kube-error.ts";
 
 const backoff: Backoff = { baseMs: 200, maxMs: 5_000 };
 /** A server that asks for more than this gets the error passed on: whoever called has a better plan than waiting. */
 const longestWaitMs = 30_000;
 const unavailable = new Set([429, 502, 503, 504]);
-
-/** Codes of Node and undici for "the request never left": safe to repeat even for a mutation. */
-const neverSent = new Set([
-  "ECONNREFUSED",
-  "ENOTFOUND",
-  "EAI_AGAIN",
-  "EHOSTUNREACH",
-  "ENETUNREACH",
-  "UND_ERR_CONNECT_TIMEOUT",
-  // The connections of an old TLS identity, closed between two steps of this call.
-  "UND_ERR_CLOSED",
-]);
 
 /**
  * Delay before a failed call is sent again, in ms; undefined when it is not.
@@ -29,7 +17,8 @@ export function retryDelay(error: KubeError, attempt: number, mutation: boolean)
   if (error.retryAfterMs !== undefined && (error.status === 429 || error.status >= 500)) {
     return error.retryAfterMs > longestWaitMs ? undefined : Math.max(wait, error.retryAfterMs);
   }
-  if (error.reason === "ConnectionFailed") return mutation && !neverSent.has(codeOf(error.cause)) ? undefined : wait;
+  if (error.reason === "ConnectionFailed")
+    return mutation && !neverSentCodes.has(codeOf(error.cause)) ? undefined : wait;
   return !mutation && unavailable.has(error.status) ? wait : undefined;
 }
 
@@ -48,12 +37,4 @@ export function transportError(what: string, error: unknown): KubeError {
 export function timeoutError(what: string, timeoutMs: number): KubeError {
   const message = `${what}: no answer from the API server within ${timeoutMs} ms`;
   return new KubeError(message, { status: 0, reason: "Timeout" });
-}
-
-/** `code` of a Node or undici error, else its name. */
-function codeOf(error: unknown): string {
-  if (typeof error === "object" && error !== null && "code" in error && typeof error.code === "string") {
-    return error.code;
-  }
-  return error instanceof Error ? error.name : "unknown";
 }

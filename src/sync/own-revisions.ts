@@ -1,6 +1,6 @@
 // Which versions of KV v2 secrets are this operator's own work, whatever object they came from. So an object that takes
 // a place over may overwrite what its predecessor wrote there, while what an outsider wrote since stays protected. Known
-// of every object that this process has looked at; what it does not know counts as an outsider's.
+// from every object's record at the first look, then from our own writes; all else counts as an outsider's.
 import { LRUCache } from "lru-cache";
 import type { Destination, Revision } from "../vault/kv/engine.ts";
 import { destinationKey, type Note, sameRevision } from "./record.ts";

@@ -27,8 +27,6 @@ export type RemoveInput = Pick<SyncInput, "note" | "access"> & {
  * metadata on KV v2. Never throws: what goes wrong is `blocked`, and is tried again.
  */
 export async function remove(input: RemoveInput, tools: SyncTools): Promise<Removal> {
-  // Whoever takes the place over may have to know that this was ours.
-  if (input.note !== undefined) tools.own.add(input.note);
   try {
     if (input.metadata.annotations?.[deletionAnnotation] === "orphan") {
       return released(`Vault was left alone, as the annotation ${deletionAnnotation}: orphan asks`);

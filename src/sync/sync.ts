@@ -19,7 +19,6 @@ const maxAttempts = 3;
  */
 export async function sync(input: SyncInput, tools: SyncTools): Promise<Outcome | Superseded> {
   let destination: Destination | undefined;
-  if (input.note !== undefined) tools.own.add(input.note);
   try {
     const resolved = resolve(input.secret, input.partials);
     const { path, kvSettings } = input.secret.spec;

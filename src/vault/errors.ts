@@ -1,6 +1,7 @@
 // What Vault, or the way to it, can answer, in the product's words. Vault's own texts go into messages because they
 // name the trouble, but only after everything that was sent and everything that looks like a token is taken out.
 import { OperatorError } from "../base/errors.ts";
+import { codeOf, neverSentCodes } from "../base/retry.ts";
 
 /** Whether Vault may have acted on a request that failed. `no` is certain. */
 export type Executed = "no" | "maybe";
@@ -25,17 +26,6 @@ export class VaultCallError extends OperatorError {
   }
 }
 
-/** Codes of Node and undici for "the request never left". */
-const neverSent = new Set([
-  "ECONNREFUSED",
-  "ENOTFOUND",
-  "EAI_AGAIN",
-  "EHOSTUNREACH",
-  "ENETUNREACH",
-  "UND_ERR_CONNECT_TIMEOUT",
-  "UND_ERR_CLOSED",
-]);
-
 /** Of OpenSSL and Node, for a certificate (or a whole handshake) that does not hold. */
 const tlsTrouble = /CERT|ALTNAME|SELF_SIGNED|VERIFY|SIGNATURE|ISSUER|ERR_SSL|ERR_TLS|EPROTO/;
 
@@ -50,7 +40,7 @@ export function unreachable(address: string, error: unknown): VaultCallError {
     ? "the TLS handshake fails; check VAULT_CACERT or VAULT_CAPATH, VAULT_TLS_SERVER_NAME and whether the server speaks TLS"
     : "check that it is up, that VAULT_ADDR is right and that the network lets us through";
   return new VaultCallError("VaultUnavailable", `cannot reach Vault at ${address} (${code}): ${hint}`, {
-    executed: isTls || neverSent.has(code) ? "no" : "maybe",
+    executed: isTls || neverSentCodes.has(code) ? "no" : "maybe",
     transient: !isTls && code !== "UND_ERR_RES_EXCEEDED_MAX_SIZE",
     cause: bareCause(error, code),
   });
@@ -194,14 +184,6 @@ export function cleaned(texts: readonly string[], sent: readonly string[]): read
     const line = withoutSent.replace(tokens, "[removed]").replace(/\s+/g, " ").trim();
     return line.length <= longestText ? line : `${line.slice(0, longestText)}…`;
   });
-}
-
-/** `code` of a Node or undici error, else its name. */
-function codeOf(error: unknown): string {
-  if (typeof error === "object" && error !== null && "code" in error && typeof error.code === "string") {
-    return error.code;
-  }
-  return error instanceof Error ? error.name : "unknown";
 }
 
 /** undici's parser errors carry the bytes of the answer; a log of the cause must not. */
