@@ -40,6 +40,12 @@ export const runFlags = [
     description: "of several replicas only one at a time is active",
   },
   {
+    name: "shards",
+    value: "count",
+    default: "1",
+    description: "more than 1: replicas divide the objects into so many parts, each active on its own; same for all",
+  },
+  {
     name: "vault-authentication-method",
     value: "method",
     default: "token",

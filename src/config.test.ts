@@ -19,6 +19,7 @@ test("defaults are the contract's", () => {
   expect(configOf()).toEqual({
     metricsAddress: { port: 8080 },
     leaderElection: false,
+    shards: 1,
     authMethod: "token",
     syncPeriodMs: 120_000,
     maxConcurrentReconciles: 16,

@@ -34,6 +34,8 @@ export interface Config {
   /** Where probes are served; absent: on `metricsAddress`. */
   readonly probeAddress?: ListenAddress | "off";
   readonly leaderElection: boolean;
+  /** More than 1: replicas divide the objects among each other. */
+  readonly shards: number;
   /** How to log in to Vault for objects that do not say so themselves. */
   readonly authMethod: AuthMethod;
   /** 0: no resync. */
@@ -87,6 +89,7 @@ export function loadConfig({ flags, env, namespace }: ConfigSources): Loaded {
         probeAddress: read.flag("health-probe-bind-address", listenAddress, "an address such as :8081, or 0"),
       }),
     leaderElection: read.flag("enable-leader-election", parseBoolean, "true or false"),
+    shards: read.flag("shards", integer(1, 256), "a whole number from 1 to 256"),
     authMethod: read.flag("vault-authentication-method", oneOf(authMethods), `one of ${authMethods.join(", ")}`),
     // A longer period would not fit into a timer.
     syncPeriodMs: read.flag("sync-period-seconds", integer(0, 2_000_000), "a whole number from 0 to 2000000") * 1_000,

@@ -4,16 +4,15 @@ import { randomUUID } from "node:crypto";
 import { hostname } from "node:os";
 import { deleteFinalizer, group, version } from "./api/kinds.ts";
 import { systemClock } from "./base/clock.ts";
-import { OperatorError } from "./base/errors.ts";
 import type { Logger } from "./base/log.ts";
-import { backoffDelay } from "./base/retry.ts";
 import type { Config } from "./config.ts";
 import { KindWatchdog } from "./controller/kind-watchdog.ts";
 import { ObjectWriter } from "./controller/object-writer.ts";
 import { Reconciler } from "./controller/reconciler.ts";
-import { type Asking, loadClusterId, loadRecordKey } from "./controller/record-key.ts";
+import { DividedShares, everything } from "./controller/shares.ts";
 import { Surroundings, secretIndexers } from "./controller/surroundings.ts";
-import { partialHandlers, secretHandlers, type WatchesOptions } from "./controller/watches.ts";
+import { type Surveyed, survey } from "./controller/survey.ts";
+import { partialHandlers, secretHandlers, shardListener, type WatchesOptions } from "./controller/watches.ts";
 import { createAwsKms } from "./kms/aws.ts";
 import type { Decryptor } from "./kms/cipher.ts";
 import { metered } from "./kms/metered.ts";
@@ -22,14 +21,13 @@ import type { KubeConnection } from "./runtime/connection.ts";
 import { Controller } from "./runtime/controller.ts";
 import { EventRecorder } from "./runtime/events.ts";
 import { Informer } from "./runtime/informer.ts";
-import { isForbidden, isNotFound } from "./runtime/kube-error.ts";
 import { holderIdentity, LeaderElector } from "./runtime/leader-election.ts";
 import { Manager } from "./runtime/manager.ts";
 import type { KubeObject, Resource } from "./runtime/objects.ts";
+import { Sharding } from "./runtime/sharding.ts";
 import { WorkQueue } from "./runtime/workqueue.ts";
 import { DestinationLock } from "./sync/destination-lock.ts";
 import { OwnRevisions } from "./sync/own-revisions.ts";
-import { RecordKeeper } from "./sync/record.ts";
 import { createMetrics, type Metrics } from "./telemetry/metrics.ts";
 import { startProbes } from "./telemetry/probes.ts";
 import { type ClosableVault, createVault } from "./vault/factory.ts";
@@ -70,11 +68,15 @@ export async function runOperator(config: Config, { logger, signal, connection }
   logger.info({ version: productVersion, metricsPort: probes.metricsPort, probePort: probes.probePort }, "starting");
   const doors = openDoors(config, { connection, logger, metrics });
   try {
-    const surveyed = await untilAnswered(
-      () => survey({ client: doors.unguarded, logger, signal }, config),
+    const surveyed = await survey({
+      client: doors.unguarded,
       logger,
       signal,
-    );
+      clock: systemClock,
+      resource: secretsResource,
+      ownNamespace: config.namespace,
+      watchNamespaces: config.watchNamespaces,
+    });
     if (surveyed === undefined) return 0;
     const fatal = Promise.withResolvers<number>();
     manager = assemble({ config, logger, metrics, ...doors, ...surveyed, onFatal: () => fatal.resolve(1) });
@@ -100,7 +102,8 @@ interface Doors {
   readonly unguarded: KubeClient;
   readonly vault: ClosableVault;
   readonly kms: Decryptor;
-  readonly elector: LeaderElector | undefined;
+  /** Undefined: this process works alone. */
+  readonly elector: LeaderElector | Sharding | undefined;
 }
 
 function openDoors(
@@ -116,17 +119,16 @@ function openDoors(
     metrics: metrics.runtime,
   };
   const unguarded = new KubeClient(common);
-  const elector = config.leaderElection
-    ? new LeaderElector({
-        client: unguarded,
-        namespace: config.namespace,
-        name: leaseName,
-        identity: holderIdentity(hostname(), randomUUID()),
-        logger,
-        clock,
-        metrics: metrics.runtime,
-      })
-    : undefined;
+  const election = {
+    client: unguarded,
+    namespace: config.namespace,
+    name: leaseName,
+    identity: holderIdentity(hostname(), randomUUID()),
+    logger,
+    clock,
+    metrics: metrics.runtime,
+  };
+  const elector = electorFor(config, election);
   const beforeMutation = () => elector?.assertLeading();
   return {
     elector,
@@ -143,44 +145,12 @@ function openDoors(
   };
 }
 
-/** What has to be asked of the API server before the first object can be looked at. */
-interface Surveyed {
-  readonly records: RecordKeeper;
-  /** Since when there is a record key, ms since the epoch. */
-  readonly installedAt: number | undefined;
-  /** Namespaces that the informers follow; empty: all. */
-  readonly informedNamespaces: readonly string[];
-}
-
-async function survey(asking: Asking, config: Config): Promise<Surveyed> {
-  const [{ key, since }, clusterId, informedNamespaces] = await Promise.all([
-    loadRecordKey(asking, config.namespace),
-    loadClusterId(asking),
-    informedNamespacesOf(asking, config.watchNamespaces),
-  ]);
-  return { records: new RecordKeeper(key, clusterId), installedAt: since, informedNamespaces };
-}
-
-/**
- * Objects of unwatched namespaces hold their places in Vault too, so they are followed where they may be listed; a
- * warning says how many there are, since the original ignored WATCH_NAMESPACE and reconciled them.
- */
-async function informedNamespacesOf(
-  { client, logger, signal }: Asking,
-  watched: readonly string[],
-): Promise<readonly string[]> {
-  if (watched.length === 0) return [];
-  try {
-    const { items } = await client.list<KubeObject>(secretsResource, { signal });
-    const leftOut = items.filter(({ metadata }) => !watched.includes(metadata.namespace ?? "")).length;
-    if (leftOut > 0) {
-      logger.warn({ leftOut, watched }, "WATCH_NAMESPACE leaves objects of other namespaces out: they are not synced");
-    }
-    return [];
-  } catch (error) {
-    if (isForbidden(error) || isNotFound(error)) return watched;
-    throw error;
-  }
+function electorFor(
+  { shards, leaderElection }: Config,
+  options: Omit<ConstructorParameters<typeof Sharding>[0], "shards">,
+): Doors["elector"] {
+  if (shards > 1) return new Sharding({ ...options, shards });
+  return leaderElection ? new LeaderElector(options) : undefined;
 }
 
 function assemble(parts: Doors & Surveyed & Assembly): Manager {
@@ -209,16 +179,24 @@ function assemble(parts: Doors & Surveyed & Assembly): Manager {
     clock,
     metrics: metrics.runtime,
   });
+  const shares = elector instanceof Sharding ? new DividedShares(elector, config.vault.namespace) : everything;
   const watchdog = new KindWatchdog({ client, resource: secretsResource, logger });
   const reconciler = new Reconciler({
     surroundings,
-    tools: { decryptor: kms, records, lock: new DestinationLock(), own: new OwnRevisions() },
+    shares,
+    tools: {
+      decryptor: kms,
+      records,
+      lock: new DestinationLock(),
+      own: new OwnRevisions(() => surroundings.notes(records)),
+    },
     accessFor: (method) => vault.access({ method: authMethodOf(method, config), namespace: config.vault.namespace }),
     writer: new ObjectWriter({
       client,
       resource: secretsResource,
       recorder: events,
       finalizer: deleteFinalizer,
+      isDivided: shares.isDivided,
       logger,
       onStatusForbidden: (forbidden) => metrics.product.statusForbidden(forbidden),
     }),
@@ -239,6 +217,10 @@ function assemble(parts: Doors & Surveyed & Assembly): Manager {
   };
   secrets.addHandlers(secretHandlers(watches));
   partials.addHandlers(partialHandlers(watches));
+  if (elector instanceof Sharding && shares instanceof DividedShares) {
+    elector.addListener(shardListener(watches, shares, reconciler));
+  }
+  void secrets.synced.then(() => warnOfLeftOut(surroundings, watches.isWatched, logger));
   const controller = new Controller({
     name: controllerName,
     queue,
@@ -253,10 +235,20 @@ function assemble(parts: Doors & Surveyed & Assembly): Manager {
     controllers: [controller],
     events,
     ...(elector && { elector }),
+    onStartedLeading: (tookOver) => {
+      if (tookOver) reconciler.takeOver();
+    },
     logger,
     clock,
     onFatal: parts.onFatal,
   });
+}
+
+/** The original ignored WATCH_NAMESPACE and reconciled every object. */
+function warnOfLeftOut(surroundings: Surroundings, isWatched: (namespace: string) => boolean, logger: Logger): void {
+  const leftOut = surroundings.all().filter(({ metadata }) => !isWatched(metadata.namespace ?? "")).length;
+  if (leftOut === 0) return;
+  logger.warn({ leftOut }, "WATCH_NAMESPACE leaves objects of other namespaces out: they are not synced");
 }
 
 interface Assembly {
@@ -269,20 +261,4 @@ interface Assembly {
 /** An unknown method never gets this far (the schema refuses it), except on an object whose spec is not valid. */
 function authMethodOf(name: string | undefined, config: Config): AuthMethod {
   return authMethods.find((method) => method === name) ?? config.authMethod;
-}
-
-/** Asks until there is an answer: the API server being down never ends the process. Undefined once it shall stop. */
-async function untilAnswered<T>(ask: () => Promise<T>, logger: Logger, signal: AbortSignal): Promise<T | undefined> {
-  for (let attempt = 0; !signal.aborted; attempt += 1) {
-    try {
-      return await ask();
-    } catch (error) {
-      if (signal.aborted) return undefined;
-      if (!(error instanceof OperatorError)) throw error;
-      const retryInMs = Math.round(backoffDelay(attempt, { baseMs: 1_000, maxMs: 30_000 }));
-      logger.error({ error, retryInMs }, "cannot start yet, trying again");
-      await systemClock.sleep(retryInMs, signal);
-    }
-  }
-  return undefined;
 }

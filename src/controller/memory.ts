@@ -2,6 +2,7 @@
 // late (our own patch comes back through the watch), and a status may not be saved at all (the original's RBAC lacks
 // kmsvaultsecrets/status): without this, a write would be taken for someone else's a moment later.
 import type { Status } from "../api/kinds.ts";
+import type { KubeObject } from "../runtime/objects.ts";
 
 interface Remembered {
   readonly status: Status;
@@ -23,6 +24,22 @@ export class Memory {
     if (remembered.savedAs === undefined || isOlder(resourceVersion, remembered.savedAs)) return remembered.status;
     this.#byUid.delete(uid);
     return stored;
+  }
+
+  /**
+   * Saves a status, and remembers it as long as the store does not have it.
+   * @param save resolves to the resourceVersion that the object has with it; undefined when it cannot be saved
+   */
+  async save(
+    { metadata: { uid, resourceVersion } }: KubeObject,
+    status: Status,
+    save: (status: Status) => Promise<string | undefined>,
+  ): Promise<void> {
+    // First of all: whatever becomes of the call, the record of a write must not be lost.
+    this.remember(uid, status, undefined);
+    const savedAs = await save(status);
+    if (savedAs === resourceVersion) this.forget(uid);
+    else this.remember(uid, status, savedAs);
   }
 
   remember(uid: string, status: Status, savedAs: string | undefined): void {

@@ -6,14 +6,18 @@ import type { EventRecorder } from "../runtime/events.ts";
 import { removeFinalizer } from "../runtime/finalizer.ts";
 import { isForbidden, isInvalid, isNotFound } from "../runtime/kube-error.ts";
 import { type KubeObject, keyOf, type Resource } from "../runtime/objects.ts";
+import type { JsonPatchOperation } from "../runtime/patch.ts";
 import { replaceStatus } from "../runtime/status-patch.ts";
 import type { Notice } from "./notices.ts";
+import { specOf } from "./surroundings.ts";
 
 export interface ObjectWriterOptions {
   readonly client: KubeClient;
   readonly resource: Resource;
   readonly recorder: EventRecorder;
   readonly finalizer: string;
+  /** Whether an object may become another replica's while it is worked on. */
+  readonly isDivided: boolean;
   readonly logger: Logger;
   /** Called with whether statuses can be saved, whenever that was seen. */
   readonly onStatusForbidden: (forbidden: boolean) => void;
@@ -39,9 +43,10 @@ export class ObjectWriter {
    * @throws KubeError when the API server could not be asked
    */
   async saveStatus(object: KubeObject, status: Status, signal: AbortSignal): Promise<string | undefined> {
-    const { client, resource, onStatusForbidden } = this.#options;
+    const { client, resource, onStatusForbidden, isDivided } = this.#options;
     try {
-      const saved = await replaceStatus<Stored>({ client, resource, object }, status, signal);
+      const tests = this.#testsFor(object);
+      const saved = await replaceStatus<Stored>({ client, resource, object }, status, { tests, signal });
       onStatusForbidden(false);
       if (saved.status?.record?.mac === status.record?.mac) return saved.metadata.resourceVersion;
       this.#warnOnce("the CRD is not this version's: most of the status is lost on the way; apply deploy/crds");
@@ -49,6 +54,7 @@ export class ObjectWriter {
     } catch (error) {
       // Gone meanwhile: its deletion is the next event, and there is nothing to save.
       if (isNotFound(error)) return undefined;
+      if (isInvalid(error) && isDivided && (await this.#hasMoved(object, signal))) return undefined;
       if (isInvalid(error)) {
         this.#options.logger.warn(
           { object: keyOf(object), error },
@@ -66,6 +72,50 @@ export class ObjectWriter {
     }
   }
 
+  /**
+   * Takes the record off an object whose recorded data has been removed for good.
+   * @throws KubeError when the API server could not be asked
+   */
+  async removeRecord(object: Stored, signal: AbortSignal): Promise<void> {
+    const { client, resource } = this.#options;
+    const { namespace, name, uid } = object.metadata;
+    const mac = object.status?.record?.mac;
+    const operations: JsonPatchOperation[] = [
+      { op: "test", path: "/metadata/uid", value: uid },
+      { op: "test", path: "/status/record/mac", value: mac },
+      { op: "remove", path: "/status/record" },
+    ];
+    try {
+      await client.patch(
+        resource,
+        { namespace, name, subresource: "status" },
+        { type: "json", operations },
+        { signal },
+      );
+    } catch (error) {
+      // Another record, or none, stands there by now, or the object is gone: the watch brings what there is to do.
+      if (!isInvalid(error) && !isNotFound(error)) throw error;
+    }
+  }
+
+  /**
+   * Whether the API server has the object as it is given here.
+   * @throws KubeError when the API server could not be asked
+   */
+  async isLatest(
+    { metadata: { namespace, name, resourceVersion } }: KubeObject,
+    signal: AbortSignal,
+  ): Promise<boolean> {
+    const { client, resource } = this.#options;
+    try {
+      const { metadata } = await client.get<KubeObject>(resource, { namespace, name }, { signal });
+      return metadata.resourceVersion === resourceVersion;
+    } catch (error) {
+      if (isNotFound(error)) return false;
+      throw error;
+    }
+  }
+
   event(object: KubeObject, { type, reason, message }: Notice): void {
     this.#options.recorder.event({ resource: this.#options.resource, object }, type, reason, message);
   }
@@ -74,6 +124,18 @@ export class ObjectWriter {
   async removeFinalizer(object: KubeObject, signal: AbortSignal): Promise<void> {
     const { client, resource, finalizer } = this.#options;
     await removeFinalizer({ client, resource, object }, finalizer, signal);
+  }
+
+  /** Whoever has the object now, because it names another place, has the word about its status. */
+  #testsFor(object: KubeObject): readonly JsonPatchOperation[] {
+    return this.#options.isDivided ? [{ op: "test", path: "/spec/path", value: specOf(object)?.["path"] }] : [];
+  }
+
+  async #hasMoved(object: KubeObject, signal: AbortSignal): Promise<boolean> {
+    const { client, resource } = this.#options;
+    const { namespace, name } = object.metadata;
+    const current = await client.get<KubeObject>(resource, { namespace, name }, { signal });
+    return specOf(current)?.["path"] !== specOf(object)?.["path"];
   }
 
   #warnOnce(message: string, error?: unknown): void {

@@ -5,6 +5,7 @@ import { validateKMSVaultSecret, validatePartialKMSVaultSecret } from "../api/va
 import { type KubeObject, keyOf } from "../runtime/objects.ts";
 import type { IndexFunction, Store } from "../runtime/store.ts";
 import { claimKey } from "../sync/claims.ts";
+import type { Note, RecordKeeper } from "../sync/record.ts";
 
 /** Indexes of the KMSVaultSecrets' store; its objects are unvalidated, as the API server returned them. */
 export const secretIndexers: Readonly<Record<"claim" | "include", IndexFunction<KubeObject>>> = {
@@ -38,12 +39,19 @@ export class Surroundings {
     return this.#secrets.get(key);
   }
 
-  /** Every KMSVaultSecret, its spec valid or not, deleted or not. */
-  all(): readonly Pick<KMSVaultSecret, "metadata" | "status">[] {
-    return this.#secrets.list().map((object) => {
+  /** Every KMSVaultSecret as the API server has it. */
+  all(): readonly KubeObject[] {
+    return this.#secrets.list();
+  }
+
+  /** What the authenticated records of all KMSVaultSecrets say, their specs valid or not, deleted or not. */
+  *notes(records: RecordKeeper): Generator<Note, void> {
+    for (const object of this.#secrets.list()) {
       const validated = validateKMSVaultSecret(object);
-      return "valid" in validated ? validated.valid : validated.invalid;
-    });
+      const { metadata, status } = "valid" in validated ? validated.valid : validated.invalid;
+      const note = records.open(status?.record, metadata.uid);
+      if (note !== undefined) yield note;
+    }
   }
 
   /** A valid Partial, or undefined. */

@@ -5,6 +5,8 @@ import { adoptAnnotation, deletionAnnotation, reconcileAnnotation } from "../api
 import type { Handlers } from "../runtime/informer.ts";
 import type { Priority } from "../runtime/metrics.ts";
 import { type KubeObject, keyOf } from "../runtime/objects.ts";
+import type { ShardListener } from "../runtime/sharding.ts";
+import { claimOf, type DividedShares } from "./shares.ts";
 import type { Surroundings } from "./surroundings.ts";
 
 /** Where keys go. */
@@ -46,6 +48,30 @@ export function secretHandlers(options: WatchesOptions): Handlers<KubeObject> {
   };
 }
 
+/** Of a shard that is ours now every object is looked at, behind edits; of one that is not any more, nothing is kept. */
+export function shardListener(
+  options: Pick<WatchesOptions, "queue" | "surroundings" | "isWatched">,
+  shares: Pick<DividedShares, "shardOf">,
+  reconciler: { takeOver(): void; forget(object: KubeObject): void },
+): ShardListener {
+  const add = adder(options);
+  const objectsOf = (shard: number) =>
+    options.surroundings.all().filter((object) => shares.shardOf(claimOf(object)) === shard);
+  return {
+    gained(shard, tookOver) {
+      if (tookOver) reconciler.takeOver();
+      for (const object of objectsOf(shard)) add(keyOf(object), "low");
+      // What is recorded of a deleted object may be at another place than it names.
+      for (const object of options.surroundings.all()) {
+        if (object.metadata.deletionTimestamp !== undefined) add(keyOf(object), "low");
+      }
+    },
+    released(shard) {
+      objectsOf(shard).forEach((object) => reconciler.forget(object));
+    },
+  };
+}
+
 /** Handlers of the PartialKMSVaultSecrets' informer. */
 export function partialHandlers(options: WatchesOptions): Handlers<KubeObject> {
   const add = adder(options);
@@ -60,7 +86,10 @@ export function partialHandlers(options: WatchesOptions): Handlers<KubeObject> {
   };
 }
 
-function adder({ queue, isWatched }: WatchesOptions): (key: string, priority: Priority) => void {
+function adder({
+  queue,
+  isWatched,
+}: Pick<WatchesOptions, "queue" | "isWatched">): (key: string, priority: Priority) => void {
   return (key, priority) => {
     if (isWatched(key.slice(0, key.indexOf("/")))) queue.add(key, { priority });
   };
@@ -70,11 +99,20 @@ function adder({ queue, isWatched }: WatchesOptions): (key: string, priority: Pr
 const askingAnnotations = [reconcileAnnotation, adoptAnnotation, deletionAnnotation];
 
 /** A change of what the object asks for; not of its status, labels or other people's annotations. */
-function isEdit({ metadata: before }: KubeObject, { metadata: after }: KubeObject): boolean {
+function isEdit(old: KubeObject, object: KubeObject): boolean {
+  const { metadata: before } = old;
+  const { metadata: after } = object;
   return (
     before.generation !== after.generation ||
     before.deletionTimestamp !== after.deletionTimestamp ||
+    // Another replica has removed what was recorded, and left the rest to whom the object names.
+    (after.deletionTimestamp !== undefined && hasRecord(old) !== hasRecord(object)) ||
     String(before.finalizers) !== String(after.finalizers) ||
     askingAnnotations.some((name) => before.annotations?.[name] !== after.annotations?.[name])
   );
+}
+
+function hasRecord(object: KubeObject): boolean {
+  const { status } = object as { readonly status?: { readonly record?: unknown } };
+  return status?.record !== undefined;
 }

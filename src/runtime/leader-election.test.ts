@@ -1,120 +1,14 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { FakeClock } from "../../test/gen/fake-clock.ts";
-import type { Clock, Timer } from "../base/clock.ts";
-import { KubeError } from "./kube-error.ts";
-import { type Lease, type LeaseClient, LeaderElector } from "./leader-election.ts";
+import { type Fault, LeaseModel, SimulatedProcess } from "../../test/gen/lease-model.ts";
+import { LeaderElector } from "./leader-election.ts";
 
 const silent = { debug() {}, info() {}, warn() {}, error() {} };
 const names = { namespace: "ns", name: "lease" };
 
-/** What the network does to one call. */
-type Fault = "none" | "lost" | "answerLost";
-
-/** A Lease under optimistic concurrency: the model of an API server that the elector's rules are checked against. */
-class LeaseModel {
-  lease: Lease | undefined;
-  #version = 0;
-
-  client(process: Process, faultOf: () => Fault, latencyOf: () => number): LeaseClient {
-    const call = async (run: () => Lease): Promise<Lease> => {
-      const fault = faultOf();
-      await process.world.sleep(latencyOf());
-      const answer = fault === "lost" ? unreachable() : attempt(run);
-      await process.world.sleep(latencyOf());
-      await process.awake();
-      if (answer instanceof Error) throw answer;
-      if (fault === "answerLost") throw unreachable();
-      return answer;
-    };
-    return {
-      get: () => call(() => this.#read()),
-      create: (_, __, body) => call(() => this.#create(body)),
-      replace: (_, __, body) => call(() => this.#replace(body)),
-    };
-  }
-
-  #read(): Lease {
-    if (this.lease === undefined) throw new KubeError("no", { status: 404, reason: "NotFound" });
-    return structuredClone(this.lease);
-  }
-
-  #create(body: Lease): Lease {
-    if (this.lease !== undefined) throw new KubeError("no", { status: 409, reason: "AlreadyExists" });
-    return this.#store(body);
-  }
-
-  #replace(body: Lease): Lease {
-    if (this.lease === undefined) throw new KubeError("no", { status: 404, reason: "NotFound" });
-    if (body.metadata.resourceVersion !== this.lease.metadata.resourceVersion) {
-      throw new KubeError("no", { status: 409, reason: "Conflict" });
-    }
-    return this.#store(body);
-  }
-
-  #store(body: Lease): Lease {
-    this.#version += 1;
-    this.lease = structuredClone({ ...body, metadata: { ...body.metadata, resourceVersion: String(this.#version) } });
-    return this.#read();
-  }
-}
-
-function attempt(run: () => Lease): Lease | Error {
-  try {
-    return run();
-  } catch (error) {
-    return error instanceof Error ? error : new Error(String(error));
-  }
-}
-
-function unreachable(): KubeError {
-  return new KubeError("no answer", { status: 0, reason: "ConnectionFailed" });
-}
-
-/** A process with a wall clock of its own, which can be stopped (SIGSTOP) and continued. */
-class Process implements Clock {
-  readonly world: FakeClock;
-  readonly #wallOffsetMs: number;
-  #stopped: PromiseWithResolvers<void> | undefined;
-
-  constructor(world: FakeClock, wallOffsetMs: number) {
-    this.world = world;
-    this.#wallOffsetMs = wallOffsetMs;
-  }
-
-  now(): number {
-    return this.world.now() + this.#wallOffsetMs;
-  }
-
-  monotonic(): number {
-    return this.world.monotonic();
-  }
-
-  after(ms: number, run: () => void): Timer {
-    return this.world.after(ms, () => void this.awake().then(run));
-  }
-
-  async sleep(ms: number, signal?: AbortSignal): Promise<void> {
-    await this.world.sleep(ms, signal);
-    await this.awake();
-  }
-
-  async awake(): Promise<void> {
-    await this.#stopped?.promise;
-  }
-
-  stop(): void {
-    this.#stopped ??= Promise.withResolvers<void>();
-  }
-
-  continue(): void {
-    this.#stopped?.resolve();
-    this.#stopped = undefined;
-  }
-}
-
 interface Candidate {
-  readonly process: Process;
+  readonly process: SimulatedProcess;
   readonly elector: LeaderElector;
   readonly log: string[];
   readonly running: Promise<void>;
@@ -123,7 +17,7 @@ interface Candidate {
 
 function candidate(
   model: LeaseModel,
-  process: Process,
+  process: SimulatedProcess,
   identity: string,
   faultOf: () => Fault = () => "none",
 ): Candidate {
@@ -131,7 +25,7 @@ function candidate(
   return start(new LeaderElector({ client, ...names, identity, logger: silent, clock: process }), process);
 }
 
-function start(elector: LeaderElector, process: Process): Candidate {
+function start(elector: LeaderElector, process: SimulatedProcess): Candidate {
   const log: string[] = [];
   const abort = new AbortController();
   const running = elector.run(abort.signal, {
@@ -145,7 +39,7 @@ describe("the rules", () => {
   test("a free Lease is taken, held and released", async () => {
     const world = new FakeClock();
     const model = new LeaseModel();
-    const one = candidate(model, new Process(world, 0), "one");
+    const one = candidate(model, new SimulatedProcess(world, 0), "one");
     await world.advance(60_000);
     expect(one.log).toEqual(["started"]);
     expect(model.lease?.spec).toMatchObject({ holderIdentity: "one", leaseDurationSeconds: 15, leaseTransitions: 0 });
@@ -161,9 +55,9 @@ describe("the rules", () => {
   test("a released Lease is taken within one retry period, and counts as a transition", async () => {
     const world = new FakeClock();
     const model = new LeaseModel();
-    const one = candidate(model, new Process(world, 0), "one");
+    const one = candidate(model, new SimulatedProcess(world, 0), "one");
     await world.advance(5_000);
-    const two = candidate(model, new Process(world, 0), "two");
+    const two = candidate(model, new SimulatedProcess(world, 0), "two");
     await world.advance(5_000);
     expect(two.log).toEqual([]);
     one.stop();
@@ -176,8 +70,8 @@ describe("the rules", () => {
     for (const wallOffsetMs of [-86_400_000, 0, 86_400_000]) {
       const world = new FakeClock();
       const model = new LeaseModel();
-      const one = candidate(model, new Process(world, wallOffsetMs), "one");
-      const two = candidate(model, new Process(world, 0), "two");
+      const one = candidate(model, new SimulatedProcess(world, wallOffsetMs), "one");
+      const two = candidate(model, new SimulatedProcess(world, 0), "two");
       await world.advance(30_000);
       const [leader, follower] = one.log.length > 0 ? [one, two] : [two, one];
       leader.process.stop();
@@ -192,7 +86,7 @@ describe("the rules", () => {
   test("a leader that was stopped and wakes up has lost, before it renews or writes anything", async () => {
     const world = new FakeClock();
     const model = new LeaseModel();
-    const one = candidate(model, new Process(world, 0), "one");
+    const one = candidate(model, new SimulatedProcess(world, 0), "one");
     await world.advance(3_000);
     one.process.stop();
     await world.advance(10_000);
@@ -207,7 +101,7 @@ describe("the rules", () => {
     const world = new FakeClock();
     const model = new LeaseModel();
     let fault: Fault = "none";
-    const one = candidate(model, new Process(world, 0), "one", () => fault);
+    const one = candidate(model, new SimulatedProcess(world, 0), "one", () => fault);
     await world.advance(4_000);
     fault = "lost";
     await world.advance(7_000);
@@ -222,7 +116,7 @@ describe("the rules", () => {
   test("a Lease that someone deletes is made anew by its holder", async () => {
     const world = new FakeClock();
     const model = new LeaseModel();
-    const one = candidate(model, new Process(world, 0), "one");
+    const one = candidate(model, new SimulatedProcess(world, 0), "one");
     await world.advance(4_000);
     model.lease = undefined;
     await world.advance(5_000);
@@ -233,7 +127,7 @@ describe("the rules", () => {
   test("a Lease that someone gives to another holder is lost at once", async () => {
     const world = new FakeClock();
     const model = new LeaseModel();
-    const one = candidate(model, new Process(world, 0), "one");
+    const one = candidate(model, new SimulatedProcess(world, 0), "one");
     await world.advance(4_000);
     model.lease = {
       metadata: { namespace: "ns", name: "lease", resourceVersion: "99" },
@@ -248,13 +142,13 @@ describe("the rules", () => {
     const world = new FakeClock();
     const model = new LeaseModel();
     const faults: Fault[] = ["none", "none", "answerLost"];
-    const one = candidate(model, new Process(world, 0), "one", () => faults.shift() ?? "none");
+    const one = candidate(model, new SimulatedProcess(world, 0), "one", () => faults.shift() ?? "none");
     await world.advance(60_000);
     expect(one.log).toEqual(["started"]);
   });
 
   test("timing that cannot be safe is refused", () => {
-    const process = new Process(new FakeClock(), 0);
+    const process = new SimulatedProcess(new FakeClock(), 0);
     const client = new LeaseModel().client(
       process,
       () => "none",
@@ -287,7 +181,7 @@ test("whatever is stopped, lost or slow: never two leaders, and one again when a
         const net = { fault: "none" as Fault, faulty: 0, latencyMs: 0 };
         const random = () => randoms.next().value ?? 0;
         const launch = (index: number) => {
-          const process = new Process(world, (index - 1) * 3_600_000);
+          const process = new SimulatedProcess(world, (index - 1) * 3_600_000);
           const client = model.client(
             process,
             () => (net.faulty === index ? net.fault : "none"),

@@ -6,41 +6,9 @@
 import type { Clock } from "../base/clock.ts";
 import type { Logger } from "../base/log.ts";
 import { OperatorError } from "../base/errors.ts";
-import type { CallOptions } from "./client.ts";
 import { isAlreadyExists, isConflict, isNotFound } from "./kube-error.ts";
 import { noMetrics, type RuntimeMetrics } from "./metrics.ts";
-import type { Resource } from "./objects.ts";
-import type { ObjectRef } from "./wire.ts";
-
-export const leaseResource: Resource = {
-  group: "coordination.k8s.io",
-  version: "v1",
-  plural: "leases",
-  kind: "Lease",
-};
-
-/** `spec` of a Lease. Times are RFC 3339 with microseconds and are only ever shown, never computed with. */
-export interface LeaseSpec {
-  readonly holderIdentity?: string;
-  readonly leaseDurationSeconds?: number;
-  readonly acquireTime?: string;
-  readonly renewTime?: string;
-  readonly leaseTransitions?: number;
-}
-
-export interface Lease {
-  readonly apiVersion?: string;
-  readonly kind?: string;
-  readonly metadata: { readonly name: string; readonly namespace: string; readonly resourceVersion?: string };
-  readonly spec?: LeaseSpec;
-}
-
-/** What the elector needs of a KubeClient. */
-export interface LeaseClient {
-  get(resource: Resource, ref: ObjectRef, options: CallOptions): Promise<Lease>;
-  create(resource: Resource, ref: ObjectRef, body: Lease, options: CallOptions): Promise<Lease>;
-  replace(resource: Resource, ref: ObjectRef, body: Lease, options: CallOptions): Promise<Lease>;
-}
+import { type Lease, type LeaseClient, type LeaseSpec, leaseResource, microTime } from "./lease.ts";
 
 export interface LeaderElectorOptions {
   readonly client: LeaseClient;
@@ -60,9 +28,23 @@ export interface LeaderElectorOptions {
   readonly random?: () => number;
 }
 
+/** Something that decides whether this process may work: one Lease, or several (sharding.ts). */
+export interface Election {
+  /** Takes part until leadership is lost or the signal aborts; then all is given back. Never rejects. */
+  run(signal: AbortSignal, callbacks: LeadershipCallbacks): Promise<void>;
+  /**
+   * The guard at each door that leads to a mutation.
+   * @throws OperatorError `KubernetesError` when this process may not write (any more)
+   */
+  assertLeading(): void;
+  /** What keeps it from taking part, for people; undefined while nothing does. */
+  problem?(): string | undefined;
+}
+
 /** What `run` tells its caller. */
 export interface LeadershipCallbacks {
-  onStartedLeading(): void;
+  /** @param tookOver whether another process may have worked before, so that what we know may lag behind */
+  onStartedLeading(tookOver: boolean): void;
   /** The renew deadline has passed: every mutation is refused from now on, and the process should end. */
   onLost(): void;
 }
@@ -80,12 +62,13 @@ const defaults = {
   metrics: noMetrics,
 };
 
-export class LeaderElector {
+export class LeaderElector implements Election {
   readonly #options: LeaderElectorOptions & typeof defaults;
   /** The record as last seen, and when (monotonic) it was first seen like this. */
   #observed: { readonly lease: Lease; readonly at: number } | undefined;
   /** Monotonic: when the last successful renewal was sent; undefined while this process does not lead. */
   #renewedAt: number | undefined;
+  #tookOver = false;
 
   constructor(options: LeaderElectorOptions) {
     this.#options = { ...defaults, ...options };
@@ -101,14 +84,25 @@ export class LeaderElector {
     return this.#renewedAt !== undefined && clock.monotonic() - this.#renewedAt < renewDeadlineMs;
   }
 
-  /**
-   * The guard at each door that leads to a mutation.
-   * @throws OperatorError `KubernetesError` when this process does not lead
-   */
   assertLeading(): void {
     if (!this.isLeading()) {
       throw new OperatorError("KubernetesError", "not the leader (any more): this process writes nothing");
     }
+  }
+
+  /** Whether somebody else held the Lease before us. */
+  get tookOver(): boolean {
+    return this.#tookOver;
+  }
+
+  /** Whether the record, as last seen, is ours, nobody's, or its holder has been silent for as long as it asked for. */
+  get isFree(): boolean {
+    return this.#mayTake(this.#observed?.lease.spec ?? {});
+  }
+
+  /** Takes note of the record as a list has it, so that the age of what others hold is known without a call each. */
+  see(lease: Lease): void {
+    this.#observe(lease);
   }
 
   /** The holder as last seen; undefined when there is none. */
@@ -126,14 +120,14 @@ export class LeaderElector {
     if (signal.aborted && this.#renewedAt === undefined) return;
     logger.info({ lease: name, identity }, "became the leader");
     metrics.leading(name, true);
-    if (!signal.aborted) callbacks.onStartedLeading();
+    if (!signal.aborted) callbacks.onStartedLeading(this.#tookOver);
     const lost = await this.#keep(signal);
     metrics.leading(name, false);
     if (lost) {
       logger.error({ lease: name, identity, leader: this.leader }, "lost the leadership");
       callbacks.onLost();
     } else {
-      await this.#release();
+      await this.release();
     }
   }
 
@@ -185,12 +179,14 @@ export class LeaderElector {
       const kind = { apiVersion: "coordination.k8s.io/v1", kind: "Lease" };
       const body = { ...kind, metadata: { namespace, name }, spec: this.#nextSpec({}) };
       this.#observe(await client.create(leaseResource, { namespace }, body, this.#callOptions()));
+      this.#tookOver = false;
       return true;
     }
     if (!this.#mayTake(lease.spec ?? {})) {
       this.#renewedAt = undefined;
       return false;
     }
+    if (this.#renewedAt === undefined) this.#tookOver = lease.spec?.holderIdentity !== this.#options.identity;
     const body = { ...lease, spec: this.#nextSpec(lease.spec ?? {}) };
     this.#observe(await client.replace(leaseResource, { namespace, name }, body, this.#callOptions()));
     return true;
@@ -206,7 +202,6 @@ export class LeaderElector {
     }
   }
 
-  /** Whether the record is ours, nobody's, or has stood still for as long as its holder asked for. */
   #mayTake({ holderIdentity: holder, leaseDurationSeconds }: LeaseSpec): boolean {
     const { clock, identity, leaseDurationMs } = this.#options;
     if (!holder || holder === identity) return true;
@@ -253,7 +248,7 @@ export class LeaderElector {
   }
 
   /** Gives the Lease back, so that the next one need not wait for it to run out. */
-  async #release(): Promise<void> {
+  async release(): Promise<void> {
     const { client, namespace, name, identity, logger, clock } = this.#options;
     this.#renewedAt = undefined;
     try {
@@ -273,9 +268,4 @@ export class LeaderElector {
   #callOptions() {
     return { timeoutMs: this.#options.renewDeadlineMs / 2, maxRetries: 0, unguarded: true };
   }
-}
-
-/** RFC 3339 with the six decimals that `metav1.MicroTime` wants. */
-function microTime(ms: number): string {
-  return new Date(ms).toISOString().replace("Z", "000Z");
 }

@@ -2,7 +2,8 @@ import { describe, expect, test } from "vitest";
 import { FakeClock } from "../../test/gen/fake-clock.ts";
 import { Controller, type Reconcile } from "./controller.ts";
 import { KubeError } from "./kube-error.ts";
-import { type Lease, LeaderElector } from "./leader-election.ts";
+import { LeaderElector } from "./leader-election.ts";
+import type { Lease } from "./lease.ts";
 import { type ManagedInformer, Manager } from "./manager.ts";
 import { WorkQueue } from "./workqueue.ts";
 

@@ -5,7 +5,7 @@ import type { Clock } from "../base/clock.ts";
 import type { Logger } from "../base/log.ts";
 import type { Controller } from "./controller.ts";
 import type { EventRecorder } from "./events.ts";
-import type { LeaderElector } from "./leader-election.ts";
+import type { Election } from "./leader-election.ts";
 import type { KubeObject } from "./objects.ts";
 import type { Informer } from "./informer.ts";
 
@@ -16,7 +16,9 @@ export interface ManagerOptions {
   readonly informers: readonly ManagedInformer[];
   readonly controllers: readonly Controller[];
   /** Absent: this process always leads. */
-  readonly elector?: LeaderElector;
+  readonly elector?: Election;
+  /** Called when this process leads. @see LeadershipCallbacks */
+  readonly onStartedLeading?: (tookOver: boolean) => void;
   readonly events?: EventRecorder;
   readonly logger: Logger;
   readonly clock: Clock;
@@ -72,6 +74,7 @@ export class Manager {
       if (!informer.hasSynced()) return [`${informer.resource.plural}: not listed yet`];
       return informer.problem() ?? [];
     });
+    problems.push(...[this.#options.elector?.problem?.() ?? []].flat());
     if (this.#stopped !== undefined) problems.push("stopping");
     return { ready: problems.length === 0, problems };
   }
@@ -84,7 +87,11 @@ export class Manager {
     const leading = Promise.withResolvers<void>();
     if (elector === undefined) leading.resolve();
     else {
-      const callbacks = { onStartedLeading: leading.resolve, onLost: () => this.#lost() };
+      const onStartedLeading = (tookOver: boolean): void => {
+        this.#options.onStartedLeading?.(tookOver);
+        leading.resolve();
+      };
+      const callbacks = { onStartedLeading, onLost: () => this.#lost() };
       this.#elector = this.#watchOver(elector.run(this.#stopElector.signal, callbacks));
     }
     const prepared = Promise.all([leading.promise, ...informers.map((informer) => informer.synced)]);

@@ -3,6 +3,7 @@
 import { isDeepStrictEqual } from "node:util";
 import type { KubeClient } from "./client.ts";
 import type { KubeObject, Resource } from "./objects.ts";
+import type { JsonPatchOperation } from "./patch.ts";
 
 /** An object on the server, and the door to it. */
 export interface Target<T extends KubeObject> {
@@ -10,6 +11,13 @@ export interface Target<T extends KubeObject> {
   readonly resource: Resource;
   /** As last seen. */
   readonly object: T;
+}
+
+/** How a status is written. */
+export interface StatusOptions {
+  /** What must hold of the object besides its uid; the call fails with 422 otherwise. */
+  readonly tests?: readonly JsonPatchOperation[];
+  readonly signal?: AbortSignal;
 }
 
 /**
@@ -20,7 +28,7 @@ export interface Target<T extends KubeObject> {
 export async function replaceStatus<T extends KubeObject & { readonly status?: unknown }>(
   { client, resource, object }: Target<T>,
   status: object,
-  signal?: AbortSignal,
+  { tests = [], signal }: StatusOptions = {},
 ): Promise<T> {
   const { name, namespace, uid } = object.metadata;
   // As it will be stored: without what is undefined.
@@ -33,6 +41,7 @@ export async function replaceStatus<T extends KubeObject & { readonly status?: u
       type: "json",
       operations: [
         { op: "test", path: "/metadata/uid", value: uid },
+        ...tests,
         // `add` replaces what is there, and does not mind when nothing is.
         { op: "add", path: "/status", value: wanted },
       ],

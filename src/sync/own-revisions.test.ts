@@ -6,7 +6,7 @@ const destination: Destination = { namespace: "", mount: "kv", engineVersion: "v
 const revision = { version: 2, createdTime: "2026-01-01T00:00:00Z" };
 
 test("the latest version that was noted is ours, an earlier, a later or a rewritten one is not", () => {
-  const own = new OwnRevisions();
+  const own = new OwnRevisions(() => []);
   expect(own.has(destination, revision)).toBe(false);
   own.add({ destination, revision: { ...revision, version: 1 }, fingerprint: "f" });
   own.add({ destination, revision, fingerprint: "f" });
@@ -21,7 +21,7 @@ test("the latest version that was noted is ours, an earlier, a later or a rewrit
 });
 
 test("a version that was only noted for its number is nobody's word", () => {
-  const own = new OwnRevisions();
+  const own = new OwnRevisions(() => []);
   own.add({ destination, revision });
   expect(own.has(destination, revision)).toBe(false);
 });

@@ -1,6 +1,6 @@
 // Which versions of KV v2 secrets are this operator's own work, whatever object they came from. So an object that takes
 // a place over may overwrite what its predecessor wrote there, while what an outsider wrote since stays protected. Known
-// from every object's record at the first look, then from our own writes; all else counts as an outsider's.
+// from our own writes and, once it matters, from every object's record; all else counts as an outsider's.
 import { LRUCache } from "lru-cache";
 import type { Destination, Revision } from "../vault/kv/engine.ts";
 import { destinationKey, type Note, sameRevision } from "./record.ts";
@@ -10,6 +10,18 @@ const most = 50_000;
 
 export class OwnRevisions {
   readonly #latest = new LRUCache<string, Revision>({ max: most });
+  readonly #recorded: () => Iterable<Note>;
+  #isComplete = false;
+
+  /** @param recorded what the records of all objects say; asked when it first matters, and after each `renew` */
+  constructor(recorded: () => Iterable<Note>) {
+    this.#recorded = recorded;
+  }
+
+  /** Has the records read again: others may have written since. */
+  renew(): void {
+    this.#isComplete = false;
+  }
 
   /** Takes note of what an authenticated record, or a write just done, says. */
   add({ destination, revision, fingerprint }: Note): void {
@@ -24,6 +36,10 @@ export class OwnRevisions {
 
   /** Whether this version was written by one of our objects, or held what one of them says. */
   has(destination: Destination, revision: Revision | undefined): boolean {
+    if (!this.#isComplete) {
+      this.#isComplete = true;
+      for (const note of this.#recorded()) this.add(note);
+    }
     return sameRevision(this.#latest.get(destinationKey(destination)), revision);
   }
 }

@@ -28,6 +28,8 @@ export interface SyncInput {
   readonly rivals: () => readonly KMSVaultSecret[];
   /** Whether the object is still as it is in `secret`; a pass over an older one must not write any more. */
   readonly isCurrent: () => boolean;
+  /** Asked where something is to be done: whether what is known of the object is the newest there is. */
+  readonly isConfirmed: () => Promise<boolean>;
   /** What was recorded of this object last, already authenticated. */
   readonly note: Note | undefined;
   /** Vault, as the identity that this object uses sees it. */

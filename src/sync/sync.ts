@@ -34,21 +34,24 @@ export async function sync(input: SyncInput, tools: SyncTools): Promise<Outcome 
 /** With the destination to itself: who holds it is decided here, or another could have come between. */
 async function syncHeld(pass: Pass): Promise<Outcome | Superseded> {
   const { input, tools, destination } = pass;
+  // Before it is replaced: what was written where the object was before.
+  if (input.note !== undefined) tools.own.add(input.note);
   const others = await claimants(destination, input.rivals(), input.access);
   if (!input.isCurrent()) return { kind: "superseded" };
   assertHolder(input.secret, others, describe(destination));
   const outcome = await syncDestination(pass);
-  if (outcome.note !== undefined) tools.own.add(outcome.note);
+  if (outcome.kind !== "superseded" && outcome.note !== undefined) tools.own.add(outcome.note);
   return outcome;
 }
 
-async function syncDestination(pass: Pass): Promise<Outcome> {
+async function syncDestination(pass: Pass): Promise<Outcome | Superseded> {
   const { access, signal } = pass.input;
   let decrypted: Decrypted | undefined;
   for (let attempt = 1; ; attempt += 1) {
     const observed = await access.observe(pass.destination);
     const settled = settledWithoutKms(pass, observed);
     if (settled !== undefined) return settled;
+    if (decrypted === undefined && !(await pass.input.isConfirmed())) return { kind: "superseded" };
     decrypted ??= await decrypt(pass.resolved.entries, pass.tools.decryptor, signal);
     const current = await completed(pass, observed, decrypted);
     const next = plan({

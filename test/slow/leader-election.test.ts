@@ -6,7 +6,7 @@ import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, beforeEach, expect, onTestFinished, test, vi } from "vitest";
 import type { KubeClient } from "../../src/runtime/client.ts";
-import { leaseResource, type Lease } from "../../src/runtime/leader-election.ts";
+import { type Lease, leaseResource } from "../../src/runtime/lease.ts";
 import type { KubeObject, Resource } from "../../src/runtime/objects.ts";
 import { adminClient, adminConnection, newNamespace } from "../integration/runtime-env.ts";
 import type { Job } from "./leader-election-process.ts";

@@ -1,0 +1,56 @@
+// Which objects are this replica's to work on. Work is divided by the place in Vault alone, so that all objects which
+// may name one place are with one replica, and conflicts, take-overs and removals are decided where everything about
+// the place is known. What a path says of its place without asking Vault (claims.ts) is enough for that.
+import type { KubeObject } from "../runtime/objects.ts";
+import { shardOf, type Sharding } from "../runtime/sharding.ts";
+import { claimKey } from "../sync/claims.ts";
+import type { Note } from "../sync/record.ts";
+import { specOf } from "./surroundings.ts";
+
+/** A part of all work, or all of it. */
+export interface Shares {
+  /**
+   * Begins work on what is at a place.
+   * @param claim see claimOf
+   * @returns to be called when it has ended; undefined when it is another replica's
+   */
+  enter(claim: string): (() => void) | undefined;
+  /** Whether others may be working on what is not ours. */
+  readonly isDivided: boolean;
+}
+
+/** Of the only replica that works. */
+export const everything: Shares = { enter: () => () => {}, isDivided: false };
+
+/** Of one replica among several. */
+export class DividedShares implements Shares {
+  readonly isDivided = true;
+  readonly #sharding: Sharding;
+  readonly #vaultNamespace: string;
+
+  /** @param vaultNamespace "" for the root namespace */
+  constructor(sharding: Sharding, vaultNamespace: string) {
+    this.#sharding = sharding;
+    this.#vaultNamespace = vaultNamespace;
+  }
+
+  enter(claim: string): (() => void) | undefined {
+    return this.#sharding.enter(this.shardOf(claim));
+  }
+
+  /** A hash of Vault namespace, mount and logical path. */
+  shardOf(claim: string): number {
+    return shardOf(JSON.stringify([this.#vaultNamespace, claim]), this.#sharding.count);
+  }
+}
+
+/** What an object's path says of its place; the same for every path that leads there. */
+export function claimOf(object: KubeObject): string {
+  const path = specOf(object)?.["path"];
+  return typeof path === "string" ? claimKey(path) : "";
+}
+
+/** The same of a place that is known. */
+export function claimOn({ destination: { mount, path } }: Note): string {
+  return claimKey(`${mount}/${path}`);
+}
