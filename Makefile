@@ -10,7 +10,7 @@ export NODE_USE_ENV_PROXY = 1
 vitest = $(NODE) $(BIN)/vitest run --project $(1) $(if $(REPORTS),--reporter=default --reporter=json --outputFile.json=$(REPORTS)/$(1).json)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test ok build generate clean install toolchain test-unit test-integration test-slow \
+.PHONY: help demo test ok bench build generate clean install toolchain test-unit test-integration test-slow \
   check-format check-lint check-types check-architecture check-unused check-generated
 
 help: ## list the commands (default)
@@ -34,6 +34,9 @@ test-integration: install toolchain build ## tests on real servers
 
 test-slow: install toolchain ## tests that need real seconds: leases, token life, fail-over
 	$(call vitest,slow)
+
+bench: install toolchain build ## measure the operator on real servers, next to the targets; ARGS=--help tells more
+	@$(NODE) bench/main.ts $(ARGS)
 
 generate: install ## write the generated files again (CRDs, docs/reference)
 	@$(NODE) tools/generate.ts

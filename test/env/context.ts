@@ -1,10 +1,10 @@
 // What a test file begins with: the shared stack and clients for it, a namespace and a mount of its own. Files that
 // stop, seal or slow a server take one of their own (private.ts), because files run at the same time.
-import { randomBytes } from "node:crypto";
 import { inject } from "vitest";
 import { KmsTestClient } from "./kms-client.ts";
 import { KubeClient } from "./kube-client.ts";
 import type { StackInfo } from "./stack.ts";
+import { mountKv, uniqueName } from "./unique.ts";
 import { VaultClient } from "./vault-client.ts";
 
 /** The shared stack, with clients. */
@@ -38,16 +38,4 @@ export function testEnv(): TestEnv {
     },
     freshMount: (engineVersion) => mountKv(vault, engineVersion),
   };
-}
-
-/** Mounts a KV engine at a path that nothing else uses, for the shared Vault and private ones alike. */
-export async function mountKv(vault: VaultClient, engineVersion: "v1" | "v2"): Promise<string> {
-  const mount = uniqueName(`kv-${engineVersion}`);
-  await vault.write(`sys/mounts/${mount}`, { type: "kv", options: { version: engineVersion.slice(1) } });
-  return mount;
-}
-
-/** A name that no other test has, valid for Kubernetes and Vault. */
-export function uniqueName(prefix: string): string {
-  return `${prefix}-${randomBytes(5).toString("hex")}`;
 }

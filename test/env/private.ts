@@ -2,7 +2,7 @@
 // or a whole stack. They end with `stop`, with `await using`, or with the test process.
 import { join } from "node:path";
 import { inject } from "vitest";
-import { applyCrds } from "./global-setup.ts";
+import { applyCrds } from "./crds.ts";
 import { type Kms, startKms } from "./kms.ts";
 import { startVault, type Vault, type VaultOptions } from "./openbao.ts";
 import { ProcessGroup } from "./processes.ts";

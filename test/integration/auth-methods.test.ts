@@ -4,8 +4,8 @@ import { writeFile, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { uniqueName } from "../env/context.ts";
 import { eventually } from "../env/eventually.ts";
+import { uniqueName } from "../env/unique.ts";
 import { condition, openWorld, type World } from "./world.ts";
 
 const policies = { k8s: uniqueName("by-k8s"), userpass: uniqueName("by-userpass") };

@@ -3,8 +3,8 @@
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, inject, test } from "vitest";
-import { mountKv, uniqueName } from "../env/context.ts";
 import { eventually } from "../env/eventually.ts";
+import { mountKv, uniqueName } from "../env/unique.ts";
 import { condition, startWorld, type World } from "./world.ts";
 
 let world: World;

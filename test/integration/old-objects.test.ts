@@ -3,7 +3,7 @@
 import { afterAll, beforeAll, describe, expect, inject, test } from "vitest";
 import { group, version } from "../../src/api/kinds.ts";
 import { eventually } from "../env/eventually.ts";
-import { applyCrds } from "../env/global-setup.ts";
+import { applyCrds } from "../env/crds.ts";
 import { HttpError } from "../env/http.ts";
 import { type Kubernetes, startKubernetes } from "../env/kubernetes.ts";
 import { ProcessGroup } from "../env/processes.ts";

@@ -1,8 +1,8 @@
 // Paths that lead nowhere, to something else than a KV engine, to the other engine version, or, without `data/`, to the
 // right place after all (what crash-looped the original).
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { uniqueName } from "../env/context.ts";
 import { eventually } from "../env/eventually.ts";
+import { uniqueName } from "../env/unique.ts";
 import { openScene, type Scene } from "./scene.ts";
 
 let scene: Scene;

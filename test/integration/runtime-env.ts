@@ -6,8 +6,8 @@ import { KubeClient, type KubeClientOptions } from "../../src/runtime/client.ts"
 import type { KubeConnection } from "../../src/runtime/connection.ts";
 import { isAlreadyExists } from "../../src/runtime/kube-error.ts";
 import type { KubeObject, Resource } from "../../src/runtime/objects.ts";
-import { uniqueName } from "../env/context.ts";
 import type { KubernetesInfo } from "../env/kubernetes.ts";
+import { uniqueName } from "../env/unique.ts";
 
 export interface Widget extends KubeObject {
   readonly spec?: { readonly color?: string };

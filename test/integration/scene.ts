@@ -2,7 +2,7 @@
 // in front of them, and the questions that they ask: what does the object say, what was told, what is in Vault.
 import { expect } from "vitest";
 import type { Condition, Status } from "../../src/api/kinds.ts";
-import { mountKv, testEnv, uniqueName } from "../env/context.ts";
+import { testEnv } from "../env/context.ts";
 import { eventually } from "../env/eventually.ts";
 import { JsonClient } from "../env/http.ts";
 import { KmsTestClient } from "../env/kms-client.ts";
@@ -11,6 +11,7 @@ import { KubeClient } from "../env/kube-client.ts";
 import type { KubernetesInfo } from "../env/kubernetes.ts";
 import type { VaultInfo } from "../env/openbao.ts";
 import { type Operator, type OperatorOptions, startOperator } from "../env/operator.ts";
+import { mountKv, uniqueName } from "../env/unique.ts";
 import { VaultClient } from "../env/vault-client.ts";
 import { kmsVaultSecret, partialKMSVaultSecret, partialPath, secretPath } from "../gen/manifests.ts";
 

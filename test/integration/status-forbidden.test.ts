@@ -1,9 +1,10 @@
 // The rights that the original shipped with: no kmsvaultsecrets/status, no Secrets, no kube-system. Whoever upgrades
 // without new RBAC must get everything in Vault all the same, and no event on every resync (the original's defect).
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { testEnv, uniqueName } from "../env/context.ts";
+import { testEnv } from "../env/context.ts";
 import { eventually } from "../env/eventually.ts";
 import type { ServiceAccount } from "../env/service-account.ts";
+import { uniqueName } from "../env/unique.ts";
 import { deleteFinalizer } from "../../src/api/kinds.ts";
 import { openWorld, type World } from "./world.ts";
 

@@ -1,8 +1,8 @@
 // Vault's policies say no, in part or in whole, from the start or later: the object says which capability is missing
 // where, nothing is lost, and when it is granted the object is synced by itself.
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { mountKv, uniqueName } from "../env/context.ts";
 import { eventually } from "../env/eventually.ts";
+import { mountKv, uniqueName } from "../env/unique.ts";
 import { openScene, type Scene } from "./scene.ts";
 
 let scene: Scene;

@@ -8,9 +8,9 @@ import type { VaultAuthOptions } from "../../src/vault/auth/method.ts";
 import { type ClosableVault, createVault, type VaultOptions } from "../../src/vault/factory.ts";
 import type { Observed } from "../../src/vault/kv/engine.ts";
 import type { VaultTransportOptions } from "../../src/vault/transport.ts";
-import { uniqueName } from "../env/context.ts";
 import { eventually } from "../env/eventually.ts";
 import { JsonClient, type JsonResponse } from "../env/http.ts";
+import { uniqueName } from "../env/unique.ts";
 
 /** How a server is reached, and its root token. */
 export interface Server {

@@ -4,7 +4,8 @@ import { PlainValue } from "../../src/base/plaintext.ts";
 import { OperatorError } from "../../src/base/errors.ts";
 import type { Destination } from "../../src/vault/kv/engine.ts";
 import type { VaultAccess } from "../../src/vault/vault.ts";
-import { testEnv, uniqueName } from "../env/context.ts";
+import { testEnv } from "../env/context.ts";
+import { uniqueName } from "../env/unique.ts";
 import { Admin, opened, plain, vaultOn } from "./vault-fixture.ts";
 
 const server = testEnv().stack.vault;

@@ -8,10 +8,11 @@ import { OperatorError } from "../../src/base/errors.ts";
 import { PlainValue } from "../../src/base/plaintext.ts";
 import type { VaultAuthOptions } from "../../src/vault/auth/method.ts";
 import type { VaultAccess } from "../../src/vault/vault.ts";
-import { testEnv, uniqueName } from "../env/context.ts";
+import { testEnv } from "../env/context.ts";
 import { eventually } from "../env/eventually.ts";
 import { freePort } from "../env/ports.ts";
 import { privateVault } from "../env/private.ts";
+import { uniqueName } from "../env/unique.ts";
 import { FakeClock } from "../gen/fake-clock.ts";
 import { Admin, plain, vaultOn } from "./vault-fixture.ts";
 

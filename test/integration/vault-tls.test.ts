@@ -8,11 +8,12 @@ import type { OperatorError } from "../../src/base/errors.ts";
 import type { ClosableVault } from "../../src/vault/factory.ts";
 import type { VaultTransportOptions } from "../../src/vault/transport.ts";
 import { type Authority, createAuthority } from "../env/certificates.ts";
-import { testEnv, uniqueName } from "../env/context.ts";
+import { testEnv } from "../env/context.ts";
 import { eventually } from "../env/eventually.ts";
 import { startVault } from "../env/openbao.ts";
 import { freePort } from "../env/ports.ts";
 import { ProcessGroup } from "../env/processes.ts";
+import { uniqueName } from "../env/unique.ts";
 import { vaultOn } from "./vault-fixture.ts";
 
 const { vault: shared, programs } = testEnv().stack;

@@ -1,7 +1,8 @@
 // WATCH_NAMESPACE: which objects are reconciled, and which only hold their places in Vault.
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { testEnv, uniqueName } from "../env/context.ts";
+import { testEnv } from "../env/context.ts";
 import { eventually } from "../env/eventually.ts";
+import { uniqueName } from "../env/unique.ts";
 import { kmsVaultSecret, secretPath } from "../gen/manifests.ts";
 import { condition, openWorld, type World } from "./world.ts";
 
