@@ -70,10 +70,29 @@ export const runFlags = [
     description: "how many objects are worked on at the same time",
   },
   {
+    name: "kube-api-qps",
+    value: "count",
+    default: "500",
+    description: "requests to the API server per second, those for Leases not counted; 0: no limit of ours",
+  },
+  {
+    name: "kube-api-burst",
+    value: "count",
+    default: "1000",
+    description: "how many of them may go at once",
+  },
+  {
     name: "kms-max-in-flight",
     value: "count",
     default: "64",
     description: "how many requests to KMS may be open at the same time",
+  },
+  {
+    name: "debug-addr",
+    value: "address",
+    default: "",
+    description:
+      "where /debug/state and /debug/profile are served, to be kept to loopback (127.0.0.1:6060); off unless given",
   },
   { name: "log-level", value: "level", default: "info", description: `least level: ${logLevels.join(", ")}` },
   {

@@ -20,6 +20,7 @@ test("defaults are the contract's", () => {
     metricsAddress: { port: 8080 },
     leaderElection: false,
     shards: 1,
+    kubeRateLimit: { perSecond: 500, burst: 1_000 },
     authMethod: "token",
     syncPeriodMs: 120_000,
     maxConcurrentReconciles: 16,

@@ -2,6 +2,7 @@
 // write instead. Names, defaults and several texts are the contract with installations of the original
 // (docs/reference/configuration.md). What stands in a variable is never quoted: it may be a secret in the wrong place.
 import { PlainValue } from "./base/plaintext.ts";
+import type { RateLimit } from "./base/rate-limit.ts";
 import {
   type FlagName,
   type LogFormat,
@@ -33,6 +34,8 @@ export interface Config {
   readonly metricsAddress: ListenAddress | "off";
   /** Where probes are served; absent: on `metricsAddress`. */
   readonly probeAddress?: ListenAddress | "off";
+  /** Where the debug pages are served; absent: nowhere. */
+  readonly debugAddress?: ListenAddress;
   readonly leaderElection: boolean;
   /** More than 1: replicas divide the objects among each other. */
   readonly shards: number;
@@ -41,6 +44,8 @@ export interface Config {
   /** 0: no resync. */
   readonly syncPeriodMs: number;
   readonly maxConcurrentReconciles: number;
+  /** Of requests to the API server; absent: none. */
+  readonly kubeRateLimit?: RateLimit;
   readonly kms: {
     /** Absent: the shared config file of the AWS SDK says. */
     readonly region?: string;
@@ -82,18 +87,21 @@ export type Loaded = { readonly config: Config } | { readonly problems: readonly
 export function loadConfig({ flags, env, namespace }: ConfigSources): Loaded {
   const read = new Reader(flags, env);
   const probes = flags["health-probe-bind-address"];
+  const debugAddress = read.flag("debug-addr", listenAddress, "an address such as 127.0.0.1:6060");
   const config: Config = {
     metricsAddress: read.flag("metrics-addr", listenAddress, "an address such as :8080 or 127.0.0.1:8080, or 0"),
     ...(probes !== undefined &&
       probes !== "" && {
         probeAddress: read.flag("health-probe-bind-address", listenAddress, "an address such as :8081, or 0"),
       }),
+    ...(debugAddress !== "off" && { debugAddress }),
     leaderElection: read.flag("enable-leader-election", parseBoolean, "true or false"),
     shards: read.flag("shards", integer(1, 256), "a whole number from 1 to 256"),
     authMethod: read.flag("vault-authentication-method", oneOf(authMethods), `one of ${authMethods.join(", ")}`),
     // A longer period would not fit into a timer.
     syncPeriodMs: read.flag("sync-period-seconds", integer(0, 2_000_000), "a whole number from 0 to 2000000") * 1_000,
     maxConcurrentReconciles: read.flag("max-concurrent-reconciles", integer(1, 1_000), "a whole number from 1 to 1000"),
+    ...kubeSettings(read),
     kms: kmsSettings(read),
     log: {
       level: read.flag("log-level", oneOf(logLevels), `one of ${logLevels.join(", ")}`),
@@ -113,6 +121,12 @@ export function loadConfig({ flags, env, namespace }: ConfigSources): Loaded {
 function vaultSettings(read: Reader): VaultSettings {
   const namespace = read.optional("VAULT_NAMESPACE", withoutOuterSlashes, "a Vault namespace") ?? "";
   return { namespace, transport: { ...vaultTransport(read), namespace }, auth: vaultAuth(read) };
+}
+
+function kubeSettings(read: Reader): Pick<Config, "kubeRateLimit"> {
+  const perSecond = read.flag("kube-api-qps", integer(0, 100_000), "a whole number from 0 to 100000");
+  const burst = read.flag("kube-api-burst", integer(1, 100_000), "a whole number from 1 to 100000");
+  return perSecond === 0 ? {} : { kubeRateLimit: { perSecond, burst } };
 }
 
 function kmsSettings(read: Reader): Config["kms"] {

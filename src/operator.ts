@@ -28,6 +28,7 @@ import { Sharding } from "./runtime/sharding.ts";
 import { WorkQueue } from "./runtime/workqueue.ts";
 import { DestinationLock } from "./sync/destination-lock.ts";
 import { OwnRevisions } from "./sync/own-revisions.ts";
+import { type DebugServer, startDebug } from "./telemetry/debug.ts";
 import { createMetrics, type Metrics } from "./telemetry/metrics.ts";
 import { startProbes } from "./telemetry/probes.ts";
 import { type ClosableVault, createVault } from "./vault/factory.ts";
@@ -65,6 +66,7 @@ export async function runOperator(config: Config, { logger, signal, connection }
     metrics: metrics.exposition,
     notReady: () => manager?.ready().problems ?? ["the API server has not been reached yet"],
   });
+  const debug = await debugPages(config, () => manager);
   logger.info({ version: productVersion, metricsPort: probes.metricsPort, probePort: probes.probePort }, "starting");
   const doors = openDoors(config, { connection, logger, metrics });
   try {
@@ -88,8 +90,20 @@ export async function runOperator(config: Config, { logger, signal, connection }
     await manager.stop();
     return exitCode;
   } finally {
-    await Promise.all([doors.vault.close(), doors.client.close(), doors.unguarded.close(), probes.close()]);
+    await Promise.all([
+      doors.vault.close(),
+      doors.client.close(),
+      doors.unguarded.close(),
+      probes.close(),
+      debug?.close(),
+    ]);
   }
+}
+
+async function debugPages(config: Config, manager: () => Manager | undefined): Promise<DebugServer | undefined> {
+  if (config.debugAddress === undefined) return undefined;
+  const state = () => ({ version: productVersion, ...manager()?.state() });
+  return startDebug({ address: config.debugAddress, clock: systemClock, state });
 }
 
 /** The three servers that the operator talks to. */
@@ -133,7 +147,11 @@ function openDoors(
   return {
     elector,
     unguarded,
-    client: new KubeClient({ ...common, beforeMutation }),
+    client: new KubeClient({
+      ...common,
+      beforeMutation,
+      ...(config.kubeRateLimit && { rateLimit: config.kubeRateLimit }),
+    }),
     vault: createVault({
       ...config.vault,
       logger,

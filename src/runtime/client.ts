@@ -4,7 +4,9 @@
 import { Agent, type Dispatcher } from "undici";
 import type { Clock } from "../base/clock.ts";
 import type { Logger } from "../base/log.ts";
+import { type RateLimit, RateLimiter } from "../base/rate-limit.ts";
 import { Credentials, type KubeConnection, type TlsIdentity } from "./connection.ts";
+import { guardBy, Refused } from "./guard.ts";
 import { KubeError, kubeErrorOf } from "./kube-error.ts";
 import { noMetrics, type RuntimeMetrics } from "./metrics.ts";
 import type { Resource } from "./objects.ts";
@@ -61,6 +63,8 @@ export interface KubeClientOptions {
   readonly clock: Clock;
   readonly userAgent: string;
   readonly metrics?: RuntimeMetrics;
+  /** Of calls, retries included; absent: no limit but the API server's own. */
+  readonly rateLimit?: RateLimit;
   /** Throws when this process may not write (now): see LeaderElector.assertLeading. */
   readonly beforeMutation?: () => void;
 }
@@ -84,6 +88,7 @@ export class KubeClient {
   readonly #credentials: Credentials;
   readonly #origin: string;
   readonly #basePath: string;
+  readonly #limiter: RateLimiter | undefined;
   #agent: { readonly agent: Agent; readonly tls: TlsIdentity } | undefined;
 
   constructor(options: KubeClientOptions) {
@@ -92,6 +97,7 @@ export class KubeClient {
     this.#origin = server.origin;
     this.#basePath = server.pathname.replace(/\/+$/, "");
     this.#credentials = new Credentials(options.connection, options);
+    if (options.rateLimit) this.#limiter = new RateLimiter(options.rateLimit, options.clock);
   }
 
   get<T>(resource: Resource, ref: ObjectRef, options: CallOptions = {}): Promise<T> {
@@ -190,6 +196,7 @@ export class KubeClient {
   async #attempt(call: Call, options: CallOptions, stream: boolean): Promise<Answer> {
     const { clock, metrics = noMetrics } = this.#options;
     const { signal, timeoutMs = defaultTimeoutMs } = options;
+    if (this.#limiter !== undefined) metrics.requestHeldBack(call.method, (await this.#limiter.turn(signal)) / 1000);
     signal?.throwIfAborted();
     const what = `${call.method} ${call.path}`;
     const abort = new AbortController();
@@ -275,26 +282,4 @@ export class KubeClient {
 interface Answer {
   readonly text: string;
   readonly body: Dispatcher.ResponseData["body"];
-}
-
-/** What the guard threw, on its way out through undici. */
-class Refused extends Error {}
-
-/**
- * Asks the guard at the last moment, when the request is about to be written: it may have waited for credentials, for
- * a free connection or for its handshake, and the Lease may have been lost meanwhile.
- */
-function guardBy(beforeMutation: () => void): Dispatcher.DispatcherComposeInterceptor {
-  return (dispatch) => (options, handler) => {
-    const start = handler.onRequestStart?.bind(handler);
-    handler.onRequestStart = (controller, context) => {
-      try {
-        beforeMutation();
-      } catch (error) {
-        throw new Refused("refused by the guard", { cause: error });
-      }
-      start?.(controller, context);
-    };
-    return dispatch(options, handler);
-  };
 }

@@ -46,6 +46,10 @@ export class Controller {
     this.#metrics = options.metrics ?? noMetrics;
   }
 
+  get queue(): WorkQueue {
+    return this.#options.queue;
+  }
+
   /** Works until `stopIntake`; resolves when the last reconcile has ended. */
   async run(): Promise<void> {
     const workers = this.#options.maxConcurrentReconciles ?? 16;

@@ -149,6 +149,16 @@ describe("what cannot be written", () => {
     await stopped;
     expect(it.dropped).toEqual(["Stopped", "Stopped"]);
   });
+
+  test("because it still waited for another attempt at a stop is dropped, and counted", async () => {
+    const it = await recorderOf((_, response) => void response.destroy());
+    it.recorder.start();
+    it.recorder.event(subject, "Normal", "Created", "x");
+    await vi.waitFor(() => expect(it.server.asked).toHaveLength(1));
+    await vi.waitFor(() => expect(it.clock.timers).toBeGreaterThan(0));
+    await it.recorder.stop(1_000);
+    expect(it.dropped).toEqual(["Stopped"]);
+  });
 });
 
 test("messages are cut at 1024 bytes, between characters", () => {

@@ -114,7 +114,10 @@ export class EventRecorder {
       await written.promise;
       timer.cancel();
     }
-    for (let left = this.#queue.length; left > 0; left -= 1) this.#dropped("Stopped", undefined);
+    // Those that wait for another attempt as well.
+    for (let left = this.#queue.length + this.#queue.state().delayed; left > 0; left -= 1) {
+      this.#dropped("Stopped", undefined);
+    }
     this.#queue.shutDown();
   }
 

@@ -5,7 +5,7 @@ import type { Logger } from "../base/log.ts";
 import type { KubeClient } from "./client.ts";
 import { noMetrics, type RuntimeMetrics } from "./metrics.ts";
 import { type KubeObject, keyOf, type Resource } from "./objects.ts";
-import { Reflector, type ReflectorOptions, type ReflectorSink } from "./reflector.ts";
+import { Reflector, type ReflectorOptions, type ReflectorSink, type ReflectorSummary } from "./reflector.ts";
 import { type IndexFunction, Store, stripForStore } from "./store.ts";
 
 /** Called after the store has changed. They must return soon: put a key into a queue, no more. */
@@ -33,6 +33,13 @@ export interface InformerOptions<T> {
     ReflectorOptions<T>,
     "pageSize" | "watchTimeoutSeconds" | "livenessMs" | "backoff" | "healthyAfterMs" | "random"
   >;
+}
+
+/** An informer at one moment. */
+export interface InformerState {
+  readonly resource: string;
+  readonly objects: number;
+  readonly reflectors: readonly ReflectorSummary[];
 }
 
 export class Informer<T extends KubeObject> {
@@ -82,6 +89,15 @@ export class Informer<T extends KubeObject> {
   /** True while the store is complete and every watch is open (or being reopened in the ordinary way). */
   healthy(): boolean {
     return this.hasSynced() && this.problem() === undefined;
+  }
+
+  /** Where it stands, for people. */
+  state(): InformerState {
+    return {
+      resource: this.resource.plural,
+      objects: this.store.size,
+      reflectors: this.#reflectors.map((reflector) => reflector.summary()),
+    };
   }
 
   /** What keeps the informer from being healthy, for people. */

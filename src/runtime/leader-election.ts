@@ -39,6 +39,8 @@ export interface Election {
   assertLeading(): void;
   /** What keeps it from taking part, for people; undefined while nothing does. */
   problem?(): string | undefined;
+  /** Where it stands, for people. */
+  state(): Readonly<Record<string, unknown>>;
 }
 
 /** What `run` tells its caller. */
@@ -88,6 +90,10 @@ export class LeaderElector implements Election {
     if (!this.isLeading()) {
       throw new OperatorError("KubernetesError", "not the leader (any more): this process writes nothing");
     }
+  }
+
+  state(): Readonly<Record<string, unknown>> {
+    return { lease: this.#options.name, leading: this.isLeading(), leader: this.leader };
   }
 
   /** Whether somebody else held the Lease before us. */

@@ -25,6 +25,7 @@ function build(options: { readonly elected?: boolean; readonly reconcile?: Recon
       }),
     hasSynced: () => state.synced,
     problem: () => state.problem,
+    state: () => ({ resource: "things", objects: 0, reflectors: [] }),
   };
   const queue = new WorkQueue({ name: "test", clock });
   const reconcile: Reconcile =

@@ -10,7 +10,10 @@ import type { KubeObject } from "./objects.ts";
 import type { Informer } from "./informer.ts";
 
 /** What the manager needs of an informer, whatever it holds. */
-export type ManagedInformer = Pick<Informer<KubeObject>, "resource" | "synced" | "run" | "hasSynced" | "problem">;
+export type ManagedInformer = Pick<
+  Informer<KubeObject>,
+  "resource" | "synced" | "run" | "hasSynced" | "problem" | "state"
+>;
 
 export interface ManagerOptions {
   readonly informers: readonly ManagedInformer[];
@@ -77,6 +80,17 @@ export class Manager {
     problems.push(...[this.#options.elector?.problem?.() ?? []].flat());
     if (this.#stopped !== undefined) problems.push("stopping");
     return { ready: problems.length === 0, problems };
+  }
+
+  /** What every part is at, for people. */
+  state(): Readonly<Record<string, unknown>> {
+    const { informers, controllers, elector } = this.#options;
+    return {
+      ...this.ready(),
+      ...(elector && { election: elector.state() }),
+      informers: informers.map((informer) => informer.state()),
+      controllers: controllers.map(({ name, queue }) => ({ name, queue: queue.state() })),
+    };
   }
 
   async #start(): Promise<void> {

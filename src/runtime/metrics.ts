@@ -22,6 +22,11 @@ export interface RuntimeMetrics {
   /** `controller_runtime_max_concurrent_reconciles{controller}`. */
   maxConcurrentReconciles(controller: string, count: number): void;
 
+  /**
+   * `workqueue_unfinished_work_seconds{name}` and `workqueue_longest_running_processor_seconds{name}`.
+   * @param processing asked at each scrape: for how many seconds each key under way has been so
+   */
+  queueOpened(queue: string, processing: () => readonly number[]): void;
   /** `workqueue_depth{name,priority}`: keys that wait for a worker. */
   queueDepth(queue: string, priority: Priority, depth: number): void;
   /** `workqueue_adds_total{name}`. */
@@ -35,6 +40,9 @@ export interface RuntimeMetrics {
 
   /** `rest_client_requests_total{code,method}`; `code` is the HTTP status, or `<error>` when there was no answer. */
   requestDone(method: string, code: string): void;
+
+  /** `rest_client_rate_limiter_duration_seconds{verb}`: how long a call was held back by the client's own limit. */
+  requestHeldBack(method: string, seconds: number): void;
 
   /** `informer_watches_total{resource}`: watches opened. */
   watchOpened(resource: string): void;
@@ -57,12 +65,14 @@ export const noMetrics: RuntimeMetrics = {
   reconcileFailed() {},
   activeWorkers() {},
   maxConcurrentReconciles() {},
+  queueOpened() {},
   queueDepth() {},
   queueAdded() {},
   queueRetried() {},
   queueLatency() {},
   queueWorked() {},
   requestDone() {},
+  requestHeldBack() {},
   watchOpened() {},
   informerFailed() {},
   handlerFailed() {},

@@ -29,6 +29,15 @@ export type ReflectorState =
   /** Watching from this resourceVersion on. */
   | { readonly name: "watching"; readonly resourceVersion: string };
 
+/** A reflector at one moment. */
+export interface ReflectorSummary {
+  readonly namespace?: string;
+  readonly state: ReflectorState["name"];
+  /** Since the last event or bookmark of a watch. */
+  readonly lastEventSeconds?: number;
+  readonly problem?: string;
+}
+
 export interface ReflectorOptions<T> {
   readonly client: Pick<KubeClient, "list" | "watch">;
   readonly resource: Resource;
@@ -69,6 +78,8 @@ export class Reflector<T extends KubeObject> {
   /** Restarts since the last healthy watch. */
   #restarts = 0;
   #fault: KubeError | undefined;
+  /** Monotonic: the last event or bookmark. */
+  #heardAt: number | undefined;
 
   constructor(options: ReflectorOptions<T>) {
     this.#options = { ...defaults, ...options };
@@ -85,6 +96,18 @@ export class Reflector<T extends KubeObject> {
 
   get state(): ReflectorState {
     return this.#state;
+  }
+
+  /** Where it stands, for people. */
+  summary(): ReflectorSummary {
+    const { namespace, clock } = this.#options;
+    const problem = this.#fault?.message;
+    return {
+      ...(namespace !== undefined && { namespace }),
+      state: this.#state.name,
+      ...(this.#heardAt !== undefined && { lastEventSeconds: (clock.monotonic() - this.#heardAt) / 1000 }),
+      ...(problem !== undefined && { problem }),
+    };
   }
 
   /** Why the collection is not being followed right now; undefined while all is well. */
@@ -164,6 +187,7 @@ export class Reflector<T extends KubeObject> {
         onOpen: () => this.#opened(),
       });
       for await (const { type, object } of events) {
+        this.#heardAt = clock.monotonic();
         liveness.cancel();
         liveness = clock.after(livenessMs, silent);
         if (type === "DELETED") sink.gone(object);

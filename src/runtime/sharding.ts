@@ -128,6 +128,11 @@ export class Sharding implements Election {
     }
   }
 
+  state(): Readonly<Record<string, unknown>> {
+    const members = this.#membership.live();
+    return { lease: this.#options.name, shards: this.count, held: this.held, members, problem: this.#problem };
+  }
+
   problem(): string | undefined {
     return this.#problem;
   }

@@ -17,6 +17,15 @@ export interface WorkQueueOptions {
   readonly random?: () => number;
 }
 
+/** A queue at one moment. */
+export interface QueueState {
+  readonly waiting: Readonly<Record<Priority, number>>;
+  readonly delayed: number;
+  /** Keys with a backoff. */
+  readonly failing: number;
+  readonly processing: readonly { readonly key: string; readonly seconds: number }[];
+}
+
 /** A key that is queued, or that a worker has. */
 interface Item {
   readonly priority: Priority;
@@ -47,6 +56,7 @@ export class WorkQueue {
     this.#metrics = options.metrics ?? noMetrics;
     this.#backoff = options.backoff ?? { baseMs: 1_000, maxMs: 300_000 };
     this.#random = options.random ?? Math.random;
+    this.#metrics.queueOpened(this.#name, () => this.state().processing.map(({ seconds }) => seconds));
     this.#delayed = new DelayHeap(options.clock, (key, priority) => this.add(key, { priority }), higher);
   }
 
@@ -127,13 +137,14 @@ export class WorkQueue {
     if (priority !== undefined && !this.#shutDown) this.#enqueue(key, priority);
   }
 
-  /** For `workqueue_unfinished_work_seconds` and `workqueue_longest_running_processor_seconds`. */
-  unfinishedWork(): { readonly totalSeconds: number; readonly longestSeconds: number } {
+  /** What waits and what is being worked on, for people. */
+  state(): QueueState {
     const now = this.#clock.monotonic();
-    const running = [...this.#processing.values()].map(({ since }) => (now - since) / 1000);
     return {
-      totalSeconds: running.reduce((sum, seconds) => sum + seconds, 0),
-      longestSeconds: Math.max(0, ...running),
+      waiting: { high: this.#lanes.high.size, low: this.#lanes.low.size },
+      delayed: this.#delayed.size,
+      failing: this.#failures.size,
+      processing: [...this.#processing].map(([key, { since }]) => ({ key, seconds: (now - since) / 1000 })),
     };
   }
 

@@ -35,6 +35,7 @@ test("reconcile figures have controller-runtime's names and labels, and are ther
 
 test("workqueue figures have client-go's names", async () => {
   const metrics = createMetrics({ version: "1" });
+  metrics.runtime.queueOpened("q", () => [2, 0.5]);
   metrics.runtime.queueAdded("q");
   metrics.runtime.queueDepth("q", "high", 3);
   metrics.runtime.queueRetried("q");
@@ -44,6 +45,8 @@ test("workqueue figures have client-go's names", async () => {
     expect.arrayContaining([
       'workqueue_depth{name="q",priority="high"} 3',
       'workqueue_adds_total{name="q"} 1',
+      'workqueue_unfinished_work_seconds{name="q"} 2.5',
+      'workqueue_longest_running_processor_seconds{name="q"} 2',
       'workqueue_retries_total{name="q"} 1',
       'workqueue_queue_duration_seconds_count{name="q"} 1',
       'workqueue_work_duration_seconds_sum{name="q"} 0.5',

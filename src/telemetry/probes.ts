@@ -1,14 +1,7 @@
 // The small HTTP server for those who watch the process: /healthz (it can answer), /readyz (it does its work) and
 // /metrics. Everything on the metrics address, unless the probes have one of their own.
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
-import { OperatorError } from "../base/errors.ts";
-
-/** Where to listen; without a host on every interface, port 0 for any free one. */
-interface Address {
-  readonly host?: string;
-  readonly port: number;
-}
+import type { Server } from "node:http";
+import { type Address, closed, listening, type Routes, serverOf } from "./http-server.ts";
 
 export interface ProbeOptions {
   /** "off": no metrics, and no probes either unless `probeAddress` says where. */
@@ -57,14 +50,6 @@ export async function startProbes(options: ProbeOptions): Promise<ProbeServers> 
   }
 }
 
-interface Answer {
-  readonly status: number;
-  readonly contentType?: string;
-  readonly body: string;
-}
-
-type Routes = Readonly<Record<string, () => Answer | Promise<Answer>>>;
-
 function probeRoutes({ notReady }: ProbeOptions): Routes {
   return {
     "/healthz": () => ({ status: 200, body: "ok\n" }),
@@ -80,59 +65,6 @@ function metricsRoutes({ metrics }: ProbeOptions): Routes {
   return {
     "/metrics": async () => ({ status: 200, contentType: metrics.contentType, body: await metrics.text() }),
   };
-}
-
-function serverOf(routes: Routes): Server {
-  return createServer({ requestTimeout: 10_000, headersTimeout: 5_000 }, (request, response) => {
-    void respond(routes, request, response);
-  });
-}
-
-async function respond(routes: Routes, request: IncomingMessage, response: ServerResponse): Promise<void> {
-  const answer = await answerOf(routes, request);
-  response.writeHead(answer.status, {
-    "content-type": answer.contentType ?? "text/plain; charset=utf-8",
-    "content-length": Buffer.byteLength(answer.body),
-    "cache-control": "no-store",
-  });
-  response.end(request.method === "HEAD" ? undefined : answer.body);
-}
-
-async function answerOf(routes: Routes, { method, url = "/" }: IncomingMessage): Promise<Answer> {
-  const [path = "/"] = url.split("?");
-  const route = Object.hasOwn(routes, path) ? routes[path] : undefined;
-  if (route === undefined) return { status: 404, body: `not found; there is ${Object.keys(routes).join(", ")}\n` };
-  if (method !== "GET" && method !== "HEAD") return { status: 405, body: "only GET and HEAD\n" };
-  try {
-    return await route();
-  } catch (error) {
-    // Whoever scrapes sees it; a broken probe must not end the process that it watches.
-    return { status: 500, body: `${error instanceof Error ? error.name : "Error"}\n` };
-  }
-}
-
-function listening(server: Server, address: Address, purpose: string): Promise<number> {
-  return new Promise((resolve, reject) => {
-    server.once("error", (error: NodeJS.ErrnoException) => {
-      const where = `${address.host ?? ""}:${address.port}`;
-      const message = `cannot listen on ${where} for ${purpose} (${error.code ?? error.name}); choose another address with --metrics-addr or --health-probe-bind-address`;
-      reject(new OperatorError("InternalError", message, { cause: error }));
-    });
-    server.listen({ port: address.port, ...(address.host !== undefined && { host: address.host }) }, () => {
-      resolve(portOf(server.address()));
-    });
-  });
-}
-
-function portOf(address: AddressInfo | string | null): number {
-  return typeof address === "object" && address !== null ? address.port : 0;
-}
-
-function closed(server: Server): Promise<void> {
-  return new Promise((resolve) => {
-    server.close(() => resolve());
-    server.closeAllConnections();
-  });
 }
 
 function sameAddress(one: Address | "off", other: Address | "off"): boolean {

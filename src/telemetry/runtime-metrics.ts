@@ -2,7 +2,7 @@
 // that the dashboards and alerts made for the original keep working. It satisfies the interface in runtime/metrics.ts by
 // its shape; operator.ts joins the two.
 import { Counter, Gauge, Histogram, type Registry } from "prom-client";
-import { reconcileSeconds, workqueueSeconds } from "./buckets.ts";
+import { reconcileSeconds, requestSeconds, workqueueSeconds } from "./buckets.ts";
 
 export function createRuntimeMetrics(registry: Registry) {
   return { ...controllerMetrics(registry), ...workqueueMetrics(registry), ...clientMetrics(registry) };
@@ -102,7 +102,27 @@ function workqueueMetrics(registry: Registry) {
     buckets: workqueueSeconds,
     registers,
   });
+  const watched = new Map<string, () => readonly number[]>();
+  const perQueue = (name: string, help: string, tell: (seconds: readonly number[]) => number) =>
+    new Gauge({
+      name,
+      help,
+      labelNames,
+      registers,
+      collect() {
+        for (const [queue, processing] of watched) this.set({ name: queue }, tell(processing()));
+      },
+    });
+  perQueue("workqueue_unfinished_work_seconds", "How long the keys under way have been so, together.", (seconds) =>
+    seconds.reduce((sum, each) => sum + each, 0),
+  );
+  perQueue("workqueue_longest_running_processor_seconds", "The same of the one that is so for longest.", (seconds) =>
+    Math.max(0, ...seconds),
+  );
   return {
+    queueOpened(name: string, processing: () => readonly number[]): void {
+      watched.set(name, processing);
+    },
     queueDepth(name: string, priority: string, count: number): void {
       depth.set({ name, priority }, count);
     },
@@ -127,6 +147,13 @@ function clientMetrics(registry: Registry) {
     name: "rest_client_requests_total",
     help: "Requests to the API server, by HTTP status and method.",
     labelNames: ["code", "method"],
+    registers,
+  });
+  const heldBack = new Histogram({
+    name: "rest_client_rate_limiter_duration_seconds",
+    help: "How long requests to the API server were held back by --kube-api-qps.",
+    labelNames: ["verb"],
+    buckets: requestSeconds,
     registers,
   });
   const watches = new Counter({
@@ -161,6 +188,9 @@ function clientMetrics(registry: Registry) {
     registers,
   });
   return {
+    requestHeldBack(verb: string, seconds: number): void {
+      heldBack.observe({ verb }, seconds);
+    },
     requestDone(method: string, code: string): void {
       requests.inc({ method, code });
     },

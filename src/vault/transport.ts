@@ -8,7 +8,7 @@ import { OperatorError } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import { cleaned, nonsense, outage, timedOut, unreachable, VaultCallError } from "./errors.ts";
 import { isJsonObject, type JsonObject, parseExactJson, stringsAt, stringsIn } from "./json.ts";
-import { type RateLimit, RateLimiter } from "./rate-limit.ts";
+import { type RateLimit, RateLimiter } from "../base/rate-limit.ts";
 import { parseRetryAfter, retryDelay } from "./request-retry.ts";
 import { type TlsFileOptions, TlsFiles } from "./tls-files.ts";
 

@@ -82,6 +82,16 @@ test("SIGTERM while the API server has not been reached ends it with 0 as well",
   await way.open();
 });
 
+test("a promise that nobody catches is a bug that ends the process, with a clear log", async () => {
+  const bug = join(directory, "bug.mjs");
+  await writeFile(bug, `setTimeout(() => void Promise.reject(new TypeError("a bug of this test")), 1_500);`);
+  const operator = await world.start({ env: { NODE_OPTIONS: `--import=${bug}` } });
+  expect(await operator.exit).toEqual({ code: 1, signal: null });
+  const [last] = operator.logs().filter(({ level }) => level === "fatal" || level === 60);
+  expect(last?.["msg"]).toContain("this is a bug in the operator, which ends now");
+  expect(operator.output()).toContain("a bug of this test");
+});
+
 test("an object that was deleted and made anew under its name while nobody looked starts afresh", async () => {
   const spec = { path: `${world.v2}/data/anew`, secrets: await world.entries({ k: "one" }) };
   await world.start();

@@ -9,7 +9,9 @@ import { Credentials } from "../../src/runtime/connection.ts";
 import { EventRecorder } from "../../src/runtime/events.ts";
 import { addFinalizer, removeFinalizer } from "../../src/runtime/finalizer.ts";
 import { isAlreadyExists, isConflict, isGone, isInvalid, isNotFound } from "../../src/runtime/kube-error.ts";
+import { noMetrics } from "../../src/runtime/metrics.ts";
 import type { Resource } from "../../src/runtime/objects.ts";
+import { createToken } from "../../src/runtime/service-account-token.ts";
 import { replaceStatus } from "../../src/runtime/status-patch.ts";
 import {
   adminClient,
@@ -30,6 +32,7 @@ interface EventObject {
   readonly involvedObject: { readonly uid: string };
 }
 
+const serviceAccounts: Resource = { group: "", version: "v1", plural: "serviceaccounts", kind: "ServiceAccount" };
 const events: Resource = { group: "", version: "v1", plural: "events", kind: "Event" };
 let client: KubeClient;
 let namespace: string;
@@ -91,6 +94,31 @@ describe("calls", () => {
     expect(await changes.next()).toMatchObject({ value: { type: "MODIFIED", object: { spec: { color: "ü" } } } });
     await changes.return();
     await expect(client.watch(widgets, { resourceVersion: "1" }).next()).rejects.toSatisfy(isGone);
+  });
+
+  test("a token of a service account is for the audience and the time that were asked for", async () => {
+    const own = await newNamespace(client);
+    const account = { namespace: own, name: "reader" };
+    await client.create(serviceAccounts, { namespace: own }, { metadata: account });
+    const { token, expiresAt } = await createToken(client, account, { audiences: ["vault"], expirationSeconds: 1_200 });
+    const claims = JSON.parse(Buffer.from(token.split(".")[1] ?? "", "base64url").toString("utf8"));
+    expect(claims).toMatchObject({ aud: ["vault"], sub: `system:serviceaccount:${own}:reader` });
+    expect(claims.exp - claims.iat).toBe(1_200);
+    expect(expiresAt).toBe(claims.exp * 1_000);
+    await expect(createToken(client, { ...account, name: "nobody" })).rejects.toMatchObject({ reason: "NotFound" });
+  });
+
+  test("more calls than the client's own limit allows wait for their turn", async () => {
+    const held: number[] = [];
+    const limited = adminClient({
+      rateLimit: { perSecond: 50, burst: 2 },
+      metrics: { ...noMetrics, requestHeldBack: (_, seconds) => void held.push(seconds) },
+    });
+    const since = performance.now();
+    await Promise.all(Array.from({ length: 12 }, () => limited.list(widgets, { namespace, limit: 1 })));
+    await limited.close();
+    expect(performance.now() - since).toBeGreaterThan(195);
+    expect(held.filter((seconds) => seconds > 0)).toHaveLength(10);
   });
 
   test("a CA file that is replaced takes effect without a restart", async () => {

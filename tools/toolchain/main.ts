@@ -1,5 +1,5 @@
-// `node tools/toolchain/main.ts [program …]`: finds or makes the named programs (all but moto_server when none is
-// named) and prints their paths, one `name path` line each. Progress goes to stderr.
+// `node tools/toolchain/main.ts [program …]`: finds or makes the named programs (those that `make test` needs when none
+// is named) and prints their paths, one `name path` line each. Progress goes to stderr.
 import { parts, type PartName } from "./parts.ts";
 import { timedProgress } from "./progress.ts";
 import { resolveToolchain } from "./resolve.ts";

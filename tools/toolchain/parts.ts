@@ -6,7 +6,7 @@ import type { Recipe } from "./recipe.ts";
 import type { Version } from "./version.ts";
 
 /** A program of the toolchain. */
-export type PartName = "etcd" | "kube-apiserver" | "kubectl" | "bao" | "moto_server";
+export type PartName = "etcd" | "kube-apiserver" | "kubectl" | "bao" | "moto_server" | "toxiproxy-server";
 
 export interface Part {
   /** File name of the program, on PATH and elsewhere. */
@@ -27,6 +27,7 @@ const etcdVersion = "3.6.14";
 const kubernetes = "1.37.2";
 const openbao = "2.7.2";
 const moto = "5.2.1";
+const toxiproxy = "2.12.0";
 
 /** Every program, by name. */
 export const parts: Readonly<Record<PartName, Part>> = {
@@ -77,6 +78,23 @@ export const parts: Readonly<Record<PartName, Part>> = {
     inEnvtest: false,
     least: { major: 5, minor: 0, patch: 0 },
     recipes: [motoWheels(moto)],
+  },
+  "toxiproxy-server": {
+    name: "toxiproxy-server",
+    variable: "TOXIPROXY_SERVER_BIN",
+    inEnvtest: false,
+    versionArgs: ["-version"],
+    least: { major: 2, minor: 5, patch: 0 },
+    recipes: [
+      goBuild({
+        program: "toxiproxy-server",
+        version: toxiproxy,
+        module: "toxiproxy",
+        package: "github.com/Shopify/toxiproxy/v2/cmd/server",
+        duration: "a few seconds",
+        set: [`github.com/Shopify/toxiproxy/v2.Version=${toxiproxy}`],
+      }),
+    ],
   },
 };
 

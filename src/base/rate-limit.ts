@@ -1,5 +1,5 @@
-// VAULT_RATE_LIMIT: the client's own bound on requests per second, as in Vault's own clients (a token bucket).
-import type { Clock } from "../base/clock.ts";
+// A client's own bound on its requests per second, as Vault's and Kubernetes' own clients have it (a token bucket).
+import type { Clock } from "./clock.ts";
 
 /** A request rate and how many requests may go at once. */
 export interface RateLimit {
@@ -22,12 +22,18 @@ export class RateLimiter {
     this.#countedAt = clock.monotonic();
   }
 
-  /** Resolves when the next request may go. */
-  async turn(): Promise<void> {
+  /**
+   * Resolves when the next request may go, or at once when the signal aborts.
+   * @returns how long it waited, ms
+   */
+  async turn(signal?: AbortSignal): Promise<number> {
     const { perSecond, burst } = this.#limit;
     const now = this.#clock.monotonic();
     this.#turns = Math.min(burst, this.#turns + ((now - this.#countedAt) / 1_000) * perSecond) - 1;
     this.#countedAt = now;
-    if (this.#turns < 0) await this.#clock.sleep((-this.#turns / perSecond) * 1_000);
+    if (this.#turns >= 0) return 0;
+    const waitMs = (-this.#turns / perSecond) * 1_000;
+    await this.#clock.sleep(waitMs, signal);
+    return waitMs;
   }
 }

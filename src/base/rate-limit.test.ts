@@ -22,3 +22,14 @@ test("a pause fills the burst and no more", async () => {
   await clock.advance(0);
   expect(turns).toBe(2);
 });
+
+test("who gives up does not wait", async () => {
+  const clock = new FakeClock();
+  const limiter = new RateLimiter({ perSecond: 1, burst: 1 }, clock);
+  await limiter.turn();
+  const giveUp = new AbortController();
+  const waiting = limiter.turn(giveUp.signal);
+  giveUp.abort();
+  await expect(waiting).resolves.toBe(1_000);
+  expect(clock.monotonic()).toBe(0);
+});
