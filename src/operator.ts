@@ -225,7 +225,12 @@ function assemble(parts: Doors & Surveyed & Assembly): Manager {
     logger,
     metrics: metrics.product,
   });
-  const queue = new WorkQueue({ name: controllerName, clock, metrics: metrics.runtime });
+  const queue = new WorkQueue({
+    name: controllerName,
+    clock,
+    metrics: metrics.runtime,
+    lowBesideHigh: Math.max(1, Math.floor(config.maxConcurrentReconciles / 8)),
+  });
   const watches: WatchesOptions = {
     queue,
     surroundings,

@@ -53,12 +53,15 @@ export interface ReflectorOptions<T> {
   readonly watchTimeoutSeconds?: number;
   /** A watch with neither event nor bookmark for so long is torn down, ms; 100,000 (bookmarks come every minute). */
   readonly livenessMs?: number;
-  /** Between restarts, ms; 500 to 30,000. */
+  /** Between restarts, ms; 500 to 30,000. Attempts that got no answer wait 5,000 at most: they cost the server nothing. */
   readonly backoff?: Backoff;
   /** A watch that lived so long resets the backoff, ms; 30,000. */
   readonly healthyAfterMs?: number;
   readonly random?: () => number;
 }
+
+/** Longest wait after an attempt that got no answer, ms: so soon an API server that is back is noticed. */
+const unansweredMaxMs = 5_000;
 
 const defaults = {
   pageSize: 500,
@@ -75,8 +78,9 @@ export class Reflector<T extends KubeObject> {
   readonly #synced = Promise.withResolvers<void>();
   #state: ReflectorState = { name: "empty", paged: true };
   #hasSynced = false;
-  /** Restarts since the last healthy watch. */
+  /** Restarts since the last healthy watch, and those after attempts that got no answer, which slow only each other. */
   #restarts = 0;
+  #unanswered = 0;
   #fault: KubeError | undefined;
   /** Monotonic: the last event or bookmark. */
   #heardAt: number | undefined;
@@ -123,7 +127,10 @@ export class Reflector<T extends KubeObject> {
       if (signal.aborted) return;
       const watched = this.#state.name === "watching";
       const healthy = watched && this.#options.clock.monotonic() - startedAt >= this.#options.healthyAfterMs;
-      if (healthy) this.#restarts = 0;
+      if (healthy) {
+        this.#restarts = 0;
+        this.#unanswered = 0;
+      }
       if (error !== undefined) this.#failed(error);
       this.#state = next;
       // A watch that the server ended soon after opening it is no error, but must not become a hot loop either.
@@ -219,9 +226,12 @@ export class Reflector<T extends KubeObject> {
 
   async #pause(error: KubeError | undefined, signal: AbortSignal): Promise<void> {
     const { clock, backoff, random } = this.#options;
-    const delay = Math.max(backoffDelay(this.#restarts, backoff, random), error?.retryAfterMs ?? 0);
-    this.#restarts += 1;
-    await clock.sleep(delay, signal);
+    if (error?.reason === "ConnectionFailed") {
+      const bounds = { ...backoff, maxMs: Math.min(backoff.maxMs, unansweredMaxMs) };
+      await clock.sleep(backoffDelay(this.#unanswered++, bounds, random), signal);
+      return;
+    }
+    await clock.sleep(Math.max(backoffDelay(this.#restarts++, backoff, random), error?.retryAfterMs ?? 0), signal);
   }
 }
 

@@ -59,6 +59,22 @@ describe("priorities", () => {
     expect([await ready(queue), await ready(queue)]).toEqual(["edit", "refresh"]);
   });
 
+  test("beside an edit under way there are only so many refreshes; when it is done the others go on", async () => {
+    const queue = new WorkQueue({ name: "test", clock: new FakeClock(), lowBesideHigh: 1 });
+    const taken: (string | undefined)[] = [];
+    queue.add("edit");
+    for (const refresh of ["a", "b", "c"]) queue.add(refresh, { priority: "low" });
+    for (let worker = 0; worker < 4; worker += 1) void queue.get().then((got) => taken.push(got));
+    await Promise.resolve();
+    expect(taken).toEqual(["edit", "a"]);
+    queue.done("a");
+    await Promise.resolve();
+    expect(taken).toEqual(["edit", "a", "b"]);
+    queue.done("edit");
+    await Promise.resolve();
+    expect(taken).toEqual(["edit", "a", "b", "c"]);
+  });
+
   test("an edit lifts a key that waits for its refresh, a refresh lowers none", async () => {
     const { queue } = queueOf();
     queue.add("a", { priority: "low" });
@@ -220,7 +236,7 @@ interface Owed {
 /** Three workers that each hold their key until they are told to finish, and a ledger of what was asked for. */
 class Workshop {
   readonly clock = new FakeClock();
-  readonly queue = new WorkQueue({ name: "test", clock: this.clock });
+  readonly queue = new WorkQueue({ name: "test", clock: this.clock, lowBesideHigh: 1 });
   readonly held: (string | undefined)[] = [undefined, undefined, undefined];
   readonly doubles: string[] = [];
   readonly early: string[] = [];

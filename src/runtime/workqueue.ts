@@ -1,6 +1,6 @@
 // The queue of keys between watches and workers, with client-go's meanings: a key waits at most once, is processed by
 // one worker at a time, and one that is added while it is processed comes again afterwards. Two priorities on top:
-// edits and new objects overtake refreshes. It holds keys, never objects: what a worker does depends on the present
+// edits and new objects overtake refreshes, and while one is under way few refreshes are. It holds keys, never objects: what a worker does depends on the present
 // state alone, so keys may be merged and, at shutdown, dropped (the next start looks at everything).
 import type { Clock } from "../base/clock.ts";
 import { type Backoff, backoffDelay } from "../base/retry.ts";
@@ -14,6 +14,8 @@ export interface WorkQueueOptions {
   readonly metrics?: RuntimeMetrics;
   /** Of addRateLimited, per key; 1 s to 5 min. */
   readonly backoff?: Backoff;
+  /** How many `low` keys may be processed while a `high` one is; no limit. They share a processor and servers. */
+  readonly lowBesideHigh?: number;
   readonly random?: () => number;
 }
 
@@ -39,6 +41,9 @@ export class WorkQueue {
   readonly #metrics: RuntimeMetrics;
   readonly #backoff: Backoff;
   readonly #random: () => number;
+  readonly #lowBesideHigh: number;
+  /** Keys under way, by priority. */
+  readonly #busy: Record<Priority, number> = { high: 0, low: 0 };
   readonly #lanes: Readonly<Record<Priority, Lane>> = { high: new Lane(), low: new Lane() };
   /** Keys in a lane. */
   readonly #queued = new Map<string, Item>();
@@ -56,6 +61,7 @@ export class WorkQueue {
     this.#metrics = options.metrics ?? noMetrics;
     this.#backoff = options.backoff ?? { baseMs: 1_000, maxMs: 300_000 };
     this.#random = options.random ?? Math.random;
+    this.#lowBesideHigh = options.lowBesideHigh ?? Number.POSITIVE_INFINITY;
     this.#metrics.queueOpened(this.#name, () => this.state().processing.map(({ seconds }) => seconds));
     this.#delayed = new DelayHeap(options.clock, (key, priority) => this.add(key, { priority }), higher);
   }
@@ -116,11 +122,8 @@ export class WorkQueue {
   /** The next key, when there is one; undefined after shutDown. Who gets a key must call `done` with it. */
   get(): Promise<string | undefined> {
     if (this.#shutDown) return Promise.resolve(undefined);
-    const key = this.#lanes.high.shift() ?? this.#lanes.low.shift();
-    if (key !== undefined) {
-      this.#take(key);
-      return Promise.resolve(key);
-    }
+    const key = this.#next();
+    if (key !== undefined) return Promise.resolve(key);
     return new Promise((resolve) => {
       this.#waiters.push(resolve);
     });
@@ -131,10 +134,12 @@ export class WorkQueue {
     const item = this.#processing.get(key);
     if (item === undefined) return;
     this.#processing.delete(key);
+    this.#busy[item.priority] -= 1;
     this.#metrics.queueWorked(this.#name, (this.#clock.monotonic() - item.since) / 1000);
     const priority = this.#dirty.get(key);
     this.#dirty.delete(key);
     if (priority !== undefined && !this.#shutDown) this.#enqueue(key, priority);
+    this.#serve();
   }
 
   /** What waits and what is being worked on, for people. */
@@ -168,14 +173,26 @@ export class WorkQueue {
       this.#reportDepth(queued.priority);
     }
     this.#queued.set(key, { priority, since: queued?.since ?? this.#clock.monotonic() });
-    const waiter = this.#waiters.shift();
-    if (waiter !== undefined) {
-      this.#take(key);
-      waiter(key);
-      return;
-    }
     this.#lanes[priority].push(key);
+    this.#serve();
     this.#reportDepth(priority);
+  }
+
+  /** Gives waiting workers what they may have. */
+  #serve(): void {
+    while (this.#waiters.length > 0) {
+      const key = this.#next();
+      if (key === undefined) return;
+      this.#waiters.shift()?.(key);
+    }
+  }
+
+  /** Takes the key that is next, if there is one that may be worked on now. */
+  #next(): string | undefined {
+    const mayTakeLow = this.#busy.high === 0 || this.#busy.low < this.#lowBesideHigh;
+    const key = this.#lanes.high.shift() ?? (mayTakeLow ? this.#lanes.low.shift() : undefined);
+    if (key !== undefined) this.#take(key);
+    return key;
   }
 
   #take(key: string): void {
@@ -184,6 +201,7 @@ export class WorkQueue {
     const { priority, since } = item ?? { priority: "low", since: now };
     this.#queued.delete(key);
     this.#processing.set(key, { priority, since: now });
+    this.#busy[priority] += 1;
     this.#metrics.queueLatency(this.#name, (now - since) / 1000);
     this.#reportDepth(priority);
   }
