@@ -1,7 +1,7 @@
 // What comes after the first sync: restarts, resyncs, edits — how long they take and what the servers are asked.
 import { type Calls, type Cluster, pause } from "./cluster.ts";
 import type { Population } from "./population.ts";
-import { type Latency, latencyOf, median } from "./stats.ts";
+import { median } from "./stats.ts";
 import { epochNow, Subject, type Usage } from "./subject.ts";
 import { readsOf, settled, untilAll, writesOf } from "./waiting.ts";
 
@@ -73,7 +73,7 @@ export async function idleEdits(
   cluster: Cluster,
   population: Population,
   count: number,
-): Promise<{ readonly latency: Latency; readonly calls: Calls & { readonly vault: number } }> {
+): Promise<{ readonly latencies: readonly number[]; readonly calls: Calls & { readonly vault: number } }> {
   const subject = await Subject.start(cluster, { place: population.place, flags: ["--sync-period-seconds=0"] });
   try {
     await subject.ready();
@@ -88,9 +88,12 @@ export async function idleEdits(
         await pause(5);
       }
     }
-    const latency = await latenciesOf(cluster, population, sent);
+    const latencies = await latenciesOf(cluster, population, sent);
     const calls = await settled(cluster, before);
-    return { latency, calls: { ...calls, vault: (await cluster.audit.requests(`${population.place.mount}/`)).length } };
+    return {
+      latencies,
+      calls: { ...calls, vault: (await cluster.audit.requests(`${population.place.mount}/`)).length },
+    };
   } finally {
     await subject.stop();
   }
@@ -107,7 +110,7 @@ export async function busyEdits(
     /** To wait for before the first edit: the first look at all objects, or readiness alone. */
     readonly after: "verified" | "ready";
   },
-): Promise<Latency> {
+): Promise<readonly number[]> {
   await cluster.audit.reset();
   const subject = await Subject.start(cluster, { place: population.place, flags: options.flags });
   try {
@@ -157,15 +160,17 @@ async function edit(population: Population, index: number): Promise<Sent> {
 }
 
 /** From sending the edit to the API server until Vault has written it. */
-async function latenciesOf(cluster: Cluster, population: Population, sent: readonly Sent[]): Promise<Latency> {
+async function latenciesOf(
+  cluster: Cluster,
+  population: Population,
+  sent: readonly Sent[],
+): Promise<readonly number[]> {
   const writes = await writesOf(cluster, population);
-  return latencyOf(
-    sent.map((one) => {
-      const write = writes.find(({ path, at }) => path === one.path && at >= one.at);
-      if (write === undefined) throw new Error(`the edit of ${one.path} never came to Vault`);
-      return write.at - one.at;
-    }),
-  );
+  return sent.map((one) => {
+    const write = writes.find(({ path, at }) => path === one.path && at >= one.at);
+    if (write === undefined) throw new Error(`the edit of ${one.path} never came to Vault`);
+    return write.at - one.at;
+  });
 }
 
 /** Reads of objects, not of the mount's own settings. */
