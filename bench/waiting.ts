@@ -25,7 +25,7 @@ export async function untilAll(
   subject: Subject,
   count: number,
   look: () => Promise<readonly Asked[]>,
-  timeoutMs = 240_000,
+  timeoutMs = 180_000,
 ): Promise<number> {
   const until = performance.now() + timeoutMs;
   for (;;) {
