@@ -1,7 +1,7 @@
 // The two types that hold secret values: Plaintext, the bytes that a key service gives back, and PlainValue, what
 // stands under one key in Vault. Both print as [redacted] wherever something might print them, so that a value cannot
 // reach a log, an event, a status, a metric or an error by accident. Only vault/kv and cli open a PlainValue.
-import { createHmac } from "node:crypto";
+import { createHmac, type KeyObject } from "node:crypto";
 import { inspect } from "node:util";
 
 const redacted = "[redacted]";
@@ -100,7 +100,7 @@ export function samePlainMap(one: PlainMap, other: PlainMap): boolean {
  * @param context what the hash is bound to, so that hashes of two objects cannot be compared
  * @returns base64url
  */
-export function fingerprint(map: PlainMap, key: Uint8Array, context: readonly string[]): string {
+export function fingerprint(map: PlainMap, key: KeyObject, context: readonly string[]): string {
   const entries = [...map].toSorted(([one], [other]) => (one < other ? -1 : 1));
   const hmac = createHmac("sha256", key).update(JSON.stringify(["fingerprint", ...context]));
   for (const [name, value] of entries) hmac.update(`\n${JSON.stringify(name)}:${value.openJson()}`);
