@@ -28,7 +28,7 @@ export async function apply(
     }
     case "create":
     case "update": {
-      const revision = await pass.input.access.write(destination, next.data, next.cas);
+      const revision = await write(pass, next);
       const { note } = pass.input;
       const moved = note !== undefined && pass.note === undefined;
       return report(pass, decrypted, {
@@ -43,6 +43,16 @@ export async function apply(
         },
       });
     }
+  }
+}
+
+async function write(pass: Pass, { data, cas }: Extract<Plan, { readonly kind: "create" | "update" }>) {
+  const { destination, input, tools } = pass;
+  try {
+    return await input.access.write(destination, data, cas);
+  } catch (error) {
+    tools.own.attempted(destination, pass.fingerprint(data));
+    throw error;
   }
 }
 

@@ -25,3 +25,29 @@ test("a version that was only noted for its number is nobody's word", () => {
   own.add({ destination, revision });
   expect(own.has(destination, revision)).toBe(false);
 });
+
+test("what a failed write was to write is known until another one fails there", () => {
+  const own = new OwnRevisions(() => []);
+  expect(own.wasAttempted(destination, "f")).toBe(false);
+  own.attempted(destination, "f");
+  expect(own.wasAttempted({ ...destination }, "f")).toBe(true);
+  expect(own.wasAttempted(destination, "g")).toBe(false);
+  expect(own.wasAttempted({ ...destination, path: "y" }, "f")).toBe(false);
+  own.attempted(destination, "g");
+  expect(own.wasAttempted(destination, "f")).toBe(false);
+});
+
+test("the records of all objects are read when it first matters, and again after a take-over", () => {
+  let read = 0;
+  const own = new OwnRevisions(() => {
+    read += 1;
+    return [{ destination, revision, fingerprint: "f" }];
+  });
+  expect(read).toBe(0);
+  expect(own.has(destination, revision)).toBe(true);
+  expect(own.has(destination, revision)).toBe(true);
+  expect(read).toBe(1);
+  own.renew();
+  expect(own.has(destination, revision)).toBe(true);
+  expect(read).toBe(2);
+});

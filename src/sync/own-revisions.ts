@@ -10,6 +10,8 @@ const most = 50_000;
 
 export class OwnRevisions {
   readonly #latest = new LRUCache<string, Revision>({ max: most });
+  /** By place: fingerprint of what was to be written there, when it is not known whether it was. */
+  readonly #attempted = new LRUCache<string, string>({ max: most });
   readonly #recorded: () => Iterable<Note>;
   #isComplete = false;
 
@@ -32,6 +34,19 @@ export class OwnRevisions {
     // The record of an object that has moved away may still name what its heir has written over.
     if (known !== undefined && Date.parse(known.createdTime) > Date.parse(revision.createdTime)) return;
     this.#latest.set(key, revision);
+  }
+
+  /**
+   * Takes note of a write that failed: it may have been carried out all the same, and its answer lost on the way.
+   * @param fingerprint of the data, keyed and bound to the object (Pass.fingerprint)
+   */
+  attempted(destination: Destination, fingerprint: string): void {
+    this.#attempted.set(destinationKey(destination), fingerprint);
+  }
+
+  /** Whether what stands there is what the last failed write was to write. */
+  wasAttempted(destination: Destination, fingerprint: string): boolean {
+    return this.#attempted.get(destinationKey(destination)) === fingerprint;
   }
 
   /** Whether this version was written by one of our objects, or held what one of them says. */

@@ -97,7 +97,11 @@ function settledWithoutKms(pass: Pass, observed: Observed): Synced | undefined {
  * KV v1 is overwritten as the original did. KV v2 where we wrote what stands there, for whatever object, or the user says
  * so. A version that was only noted (casIndex) is not ours.
  */
-function mayOverwrite({ destination, note, input, tools }: Pass, observed: Observed): boolean {
+function mayOverwrite(pass: Pass, observed: Observed): boolean {
+  const { destination, note, input, tools } = pass;
   if (destination.engineVersion === "v1" || note?.fingerprint !== undefined || input.adopt) return true;
-  return observed.state === "present" && tools.own.has(destination, observed.revision);
+  if (observed.state !== "present") return false;
+  const { revision, data } = observed;
+  if (tools.own.has(destination, revision)) return true;
+  return data !== undefined && tools.own.wasAttempted(destination, pass.fingerprint(data));
 }
