@@ -11,7 +11,7 @@ vitest = $(NODE) $(BIN)/vitest run --project $(1) $(if $(REPORTS),--reporter=def
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test ok bench build generate clean install toolchain test-unit test-integration test-slow \
-  check-format check-lint check-types check-architecture check-unused check-generated
+  test-chaos check-format check-lint check-types check-architecture check-unused check-generated
 
 help: ## list the commands (default)
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' $(MAKEFILE_LIST) | expand -t 26
@@ -34,6 +34,10 @@ test-integration: install toolchain build ## tests on real servers
 
 test-slow: install toolchain ## tests that need real seconds: leases, token life, fail-over
 	$(call vitest,slow)
+
+test-chaos: install toolchain ## ten minutes of faults: servers killed, links cut and stalled, credentials rotated, load
+	@$(NODE) tools/toolchain/main.ts toxiproxy-server >/dev/null
+	$(call vitest,chaos) $(if $(REPORTS),,--reporter=default) --reporter=./test/chaos/reporter.ts
 
 bench: install toolchain build ## measure the operator on real servers, next to the targets; ARGS=--help tells more
 	@$(NODE) bench/main.ts $(ARGS)

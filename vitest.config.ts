@@ -1,5 +1,5 @@
-// One runner, three classes of test (docs/concepts and CONTRIBUTING.md name them): unit touches nothing outside the
-// process, integration starts the real servers once, slow holds what needs real seconds.
+// One runner, four classes of test (docs/concepts and CONTRIBUTING.md name them): unit touches nothing outside the
+// process, integration starts the real servers once, slow holds what needs real seconds, chaos breaks what it stands on.
 import { defineConfig } from "vitest/config";
 
 const servers = {
@@ -27,6 +27,17 @@ export default defineConfig({
           name: "integration",
           include: ["test/integration/**/*.test.ts", "test/conformance/**/*.test.ts"],
           ...servers,
+        },
+      },
+      {
+        test: {
+          name: "chaos",
+          include: ["test/chaos/**/*.test.ts"],
+          ...servers,
+          testTimeout: 180_000,
+          hookTimeout: 180_000,
+          // Times are measured, and each file has a stack of its own: no more at once than leave the machine some air.
+          maxWorkers: 2,
         },
       },
       { test: { name: "slow", include: ["test/slow/**/*.test.ts"], ...servers, testTimeout: 180_000 } },

@@ -32,8 +32,9 @@ export class RateLimiter {
     this.#turns = Math.min(burst, this.#turns + ((now - this.#countedAt) / 1_000) * perSecond) - 1;
     this.#countedAt = now;
     if (this.#turns >= 0) return 0;
-    const waitMs = (-this.#turns / perSecond) * 1_000;
-    await this.#clock.sleep(waitMs, signal);
-    return waitMs;
+    await this.#clock.sleep((-this.#turns / perSecond) * 1_000, signal);
+    // Who gave up takes no turn from those who ask later.
+    if (signal?.aborted) this.#turns += 1;
+    return this.#clock.monotonic() - now;
   }
 }

@@ -7,6 +7,7 @@ import { type Clock, systemClock } from "../base/clock.ts";
 import { KubeClient, type KubeClientOptions } from "./client.ts";
 import type { KubeConnection } from "./connection.ts";
 import { isGone, KubeError } from "./kube-error.ts";
+import { noMetrics } from "./metrics.ts";
 import type { Resource } from "./objects.ts";
 
 const things: Resource = { group: "example.org", version: "v1", plural: "things", kind: "Thing" };
@@ -180,6 +181,63 @@ describe("retries", () => {
     expect(error).toBeInstanceOf(KubeError);
     expect(String(error)).toMatch(/ECONNREFUSED.*is it up/);
     expect(slept).toHaveLength(4);
+  });
+});
+
+describe("the client's own limit", () => {
+  const rateLimit = { perSecond: 10, burst: 1 };
+  const answered: Answer = (_, response) => json(response, {});
+
+  test("a wait for a turn is measured, and is no part of the time-out of an attempt", async () => {
+    const held: [string, number][] = [];
+    const metrics = { ...noMetrics, requestHeldBack: (...call: [string, number]) => void held.push(call) };
+    const { client } = await setup(answered, {}, { rateLimit, metrics, clock: systemClock });
+    const calls = [1, 2, 3, 4].map(() => client.get(things, one, { timeoutMs: 250 }));
+    await expect(Promise.all(calls)).resolves.toHaveLength(4);
+    expect(held.map(([method]) => method)).toEqual(["GET", "GET", "GET", "GET"]);
+    const seconds = held.map(([, each]) => each).toSorted((a, b) => a - b);
+    expect(seconds[0]).toBe(0);
+    expect(seconds[3]).toBeGreaterThan(0.29);
+  });
+
+  test("an aborted call waits no longer, and sends nothing", async () => {
+    const { server, client } = await setup(
+      answered,
+      {},
+      { rateLimit: { perSecond: 0.001, burst: 1 }, clock: systemClock },
+    );
+    await client.get(things, one);
+    const abort = new AbortController();
+    const waiting = client.get(things, one, { signal: abort.signal });
+    abort.abort(new Error("enough"));
+    await expect(waiting).rejects.toThrow("enough");
+    expect(server.asked).toHaveLength(1);
+  });
+
+  test("the guard is asked after the wait", async () => {
+    let leading = true;
+    const beforeMutation = () => {
+      if (!leading) throw new Error("not the leader");
+    };
+    const { server, client } = await setup(answered, {}, { rateLimit, beforeMutation, clock: systemClock });
+    await client.create(things, one, {});
+    const waiting = client.create(things, one, {});
+    leading = false;
+    await expect(waiting).rejects.toThrow("not the leader");
+    expect(server.asked).toHaveLength(1);
+  });
+
+  test("retries and watches take turns like every other call", async () => {
+    let held = 0;
+    const metrics = { ...noMetrics, requestHeldBack: () => void (held += 1) };
+    const options = { rateLimit: { perSecond: 1_000, burst: 10 }, metrics };
+    const throttled = failing(1, (_, response) => failure(response, 429, "TooManyRequests", { "retry-after": "0" }));
+    const { client } = await setup(throttled, {}, options);
+    await client.get(things, one);
+    expect(held).toBe(2);
+    // An answer without a whole line is a watch that ended.
+    await expect(client.watch(things, { resourceVersion: "1" }).next()).resolves.toMatchObject({ done: true });
+    expect(held).toBe(3);
   });
 });
 

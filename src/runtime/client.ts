@@ -196,8 +196,9 @@ export class KubeClient {
   async #attempt(call: Call, options: CallOptions, stream: boolean): Promise<Answer> {
     const { clock, metrics = noMetrics } = this.#options;
     const { signal, timeoutMs = defaultTimeoutMs } = options;
-    if (this.#limiter !== undefined) metrics.requestHeldBack(call.method, (await this.#limiter.turn(signal)) / 1000);
+    const heldBackMs = await this.#limiter?.turn(signal);
     signal?.throwIfAborted();
+    if (heldBackMs !== undefined) metrics.requestHeldBack(call.method, heldBackMs / 1_000);
     const what = `${call.method} ${call.path}`;
     const abort = new AbortController();
     const passOn = () => abort.abort(signal?.reason);
@@ -255,9 +256,7 @@ export class KubeClient {
   async #currentAgent(): Promise<Agent> {
     const tls = await this.#credentials.tls();
     const current = this.#agent;
-    if (current && current.tls.ca === tls.ca && current.tls.cert === tls.cert && current.tls.key === tls.key) {
-      return current.agent;
-    }
+    if (current?.tls === tls) return current.agent;
     const { insecureSkipTlsVerify = false, tlsServerName } = this.#options.connection;
     const agent = new Agent({
       allowH2: false,

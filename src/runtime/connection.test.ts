@@ -1,7 +1,9 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { inspect } from "node:util";
 import { beforeEach, describe, expect, onTestFinished, test } from "vitest";
+import { createAuthority } from "../../test/env/certificates.ts";
 import { FakeClock } from "../../test/gen/fake-clock.ts";
 import type { LogFields } from "../base/log.ts";
 import { Credentials, inClusterConnection } from "./connection.ts";
@@ -63,6 +65,28 @@ describe("files", () => {
     await writeFile(path, "two\n");
     await clock.advance(5_000);
     expect(await credentials.token()).toBe("two");
+  });
+
+  test("of a client certificate take effect as a pair, never by halves", async () => {
+    const authority = await createAuthority("test");
+    const [old, next] = await Promise.all([authority.client("old", "group"), authority.client("next", "group")]);
+    const files = { clientCertFile: path, clientKeyFile: `${path}.key` };
+    const warn = (fields: LogFields) => void warnings.push(fields);
+    const logger = { debug() {}, info() {}, warn, error() {} };
+    const own = new Credentials({ server: "https://x", ...files }, { clock, logger });
+    await Promise.all([writeFile(path, old.certPem), writeFile(`${path}.key`, old.keyPem)]);
+    const before = await own.tls();
+    expect(before).toEqual({ cert: old.certPem, key: old.keyPem });
+    await writeFile(path, next.certPem);
+    for (let look = 0; look < 2; look += 1) {
+      await clock.advance(5_000);
+      expect(await own.tls()).toBe(before);
+    }
+    expect(warnings).toHaveLength(1);
+    expect(inspect(warnings, { depth: 9 })).not.toContain("PRIVATE KEY");
+    await writeFile(`${path}.key`, next.keyPem);
+    await clock.advance(5_000);
+    expect(await own.tls()).toEqual({ cert: next.certPem, key: next.keyPem });
   });
 
   test("that was never readable is an error with its path", async () => {

@@ -1,5 +1,6 @@
 // How an API server is reached and who we are to it. Credentials on disk change while we run (bound service account
 // tokens every hour, CA bundles at rotation), so files are named here and read again, never read once.
+import { createPrivateKey, X509Certificate } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Clock } from "../base/clock.ts";
@@ -41,7 +42,7 @@ export function inClusterConnection(host: string, port: string, directory = serv
   };
 }
 
-/** TLS material of one moment; two that are equal in all fields are one TLS identity. */
+/** TLS material of one moment. */
 export interface TlsIdentity {
   readonly ca?: string;
   readonly cert?: string;
@@ -62,6 +63,8 @@ export class Credentials {
   readonly #clock: Clock;
   readonly #logger: Logger;
   readonly #files = new Map<string, CachedFile>();
+  #tls: TlsIdentity | undefined;
+  #refused: TlsIdentity | undefined;
 
   constructor(connection: KubeConnection, options: { readonly clock: Clock; readonly logger: Logger }) {
     this.#connection = connection;
@@ -84,7 +87,10 @@ export class Credentials {
     }
   }
 
-  /** The TLS identity to use now. @throws KubeError `CredentialsUnavailable` */
+  /**
+   * The TLS identity to use now; the same object as long as nothing changed.
+   * @throws KubeError `CredentialsUnavailable`
+   */
   async tls(): Promise<TlsIdentity> {
     const { caFile, caPem, clientCertFile, clientCertPem, clientKeyFile, clientKeyPem } = this.#connection;
     const [ca, cert, key] = await Promise.all([
@@ -92,16 +98,33 @@ export class Credentials {
       clientCertFile === undefined ? clientCertPem : this.#read(clientCertFile),
       clientKeyFile === undefined ? clientKeyPem : this.#read(clientKeyFile),
     ]);
-    return {
+    const next = {
       ...(ca !== undefined && { ca }),
       ...(cert !== undefined && { cert }),
       ...(key !== undefined && { key }),
     };
+    if (this.#tls !== undefined && (isSame(this.#tls, next) || !this.#fits(next))) return this.#tls;
+    this.#tls = next;
+    return next;
   }
 
   /** Forgets when files were read (after a 401, or a certificate that did not verify): the next call reads them. */
   invalidate(): void {
     for (const file of this.#files.values()) file.readAt = Number.NEGATIVE_INFINITY;
+  }
+
+  /** Certificate and key are two files, replaced one after the other: half of a new pair never replaces the old one. */
+  #fits(tls: TlsIdentity): boolean {
+    if (tls.cert === undefined || tls.key === undefined) return true;
+    if (this.#refused !== undefined && isSame(this.#refused, tls)) return false;
+    try {
+      if (new X509Certificate(tls.cert).checkPrivateKey(createPrivateKey(tls.key))) return true;
+      throw new Error("the private key is of another certificate");
+    } catch (error) {
+      this.#refused = tls;
+      this.#logger.warn({ error }, "new client certificate for the API server unusable, keeping the last one");
+      return false;
+    }
   }
 
   async #read(path: string): Promise<string> {
@@ -122,6 +145,10 @@ export class Credentials {
       return cached.text;
     }
   }
+}
+
+function isSame(one: TlsIdentity, other: TlsIdentity): boolean {
+  return one.ca === other.ca && one.cert === other.cert && one.key === other.key;
 }
 
 function credentialsError(message: string, cause: unknown): KubeError {

@@ -150,6 +150,22 @@ describe("what cannot be written", () => {
     expect(it.dropped).toEqual(["Stopped", "Stopped"]);
   });
 
+  test("because it failed, or came, after the stop is dropped, and counted", async () => {
+    let hangUp = () => {};
+    const it = await recorderOf((_, response) => {
+      hangUp = () => response.destroy();
+    });
+    it.recorder.start();
+    it.recorder.event(subject, "Normal", "Created", "x");
+    await vi.waitFor(() => expect(it.server.asked).toHaveLength(1));
+    await Promise.all([it.recorder.stop(1_000), it.clock.advance(1_000)]);
+    expect(it.dropped).toEqual([]);
+    hangUp();
+    await vi.waitFor(() => expect(it.dropped).toEqual(["ConnectionFailed"]));
+    it.recorder.event(subject, "Normal", "Created", "y");
+    expect(it.dropped).toEqual(["ConnectionFailed", "Stopped"]);
+  });
+
   test("because it still waited for another attempt at a stop is dropped, and counted", async () => {
     const it = await recorderOf((_, response) => void response.destroy());
     it.recorder.start();

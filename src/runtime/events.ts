@@ -63,6 +63,7 @@ export class EventRecorder {
   readonly #reported = new Set<string>();
   #writing: Promise<unknown> | undefined;
   #idle: (() => void) | undefined;
+  #stopped = false;
 
   constructor(options: EventRecorderOptions) {
     const { clock, capacity = 10_000 } = options;
@@ -89,8 +90,8 @@ export class EventRecorder {
     const now = new Date(clock.now()).toISOString().replace(/\.\d+Z$/, "Z");
     const seenAt = clock.monotonic();
     const series = this.#series.get(key);
-    if (this.#queue.length >= this.#capacity) {
-      this.#dropped("QueueFull", undefined);
+    if (this.#stopped || this.#queue.length >= this.#capacity) {
+      this.#dropped(this.#stopped ? "Stopped" : "QueueFull", undefined);
       return;
     }
     if (series === undefined || seenAt - series.seenAt > aggregationMs) {
@@ -119,6 +120,7 @@ export class EventRecorder {
       this.#dropped("Stopped", undefined);
     }
     this.#queue.shutDown();
+    this.#stopped = true;
   }
 
   async #write(): Promise<void> {
@@ -136,7 +138,8 @@ export class EventRecorder {
       this.#queue.forget(key);
     } catch (error) {
       const answered = error instanceof KubeError && error.status > 0 && error.status < 500;
-      if (error instanceof KubeError && !answered && this.#queue.numRequeues(key) < retries) {
+      const mayRetry = !this.#stopped && this.#queue.numRequeues(key) < retries;
+      if (error instanceof KubeError && !answered && mayRetry) {
         this.#queue.addRateLimited(key);
         return;
       }

@@ -110,7 +110,12 @@ describe("the ordinary way", () => {
     await vi.waitFor(() => expect(it.seen).toHaveLength(5));
     expect(it.seen.slice(2)).toEqual(["add c", "update a 1>12", "delete b uid-b"]);
     expect(it.informer.store.keys()).toEqual(["ns/a", "ns/c"]);
-    expect(it.asked("watch")[0]?.get("resourceVersion")).toBe("10");
+    const query = it.asked("watch")[0];
+    expect(query?.get("resourceVersion")).toBe("10");
+    expect(query?.get("allowWatchBookmarks")).toBe("true");
+    const timeoutSeconds = Number(query?.get("timeoutSeconds"));
+    expect(timeoutSeconds).toBeGreaterThanOrEqual(300);
+    expect(timeoutSeconds).toBeLessThanOrEqual(600);
   });
 
   test("managedFields and last-applied are dropped", async () => {
@@ -276,9 +281,16 @@ describe("faults", () => {
     expect(it.asked("watch")).toHaveLength(1);
   });
 
-  test("a server that ends every watch at once is asked ever less often", async () => {
-    const it = await follow((_, response) => list(response, []), { tuning: { random: () => 0 } });
-    it.say.watch = (_, response) => response.end();
+  test.each([
+    ["a server that ends every watch at once is asked ever less often", "end", 15_000],
+    [
+      "a server that gives no answer is asked ever less often, but soon enough to notice when it does",
+      "destroy",
+      2_500,
+    ],
+  ] as const)("%s", async (_, what, longest) => {
+    const it = await follow((__, response) => list(response, []), { tuning: { random: () => 0 } });
+    it.say.watch = (__, response) => void response[what]();
     await it.informer.synced;
     const gaps: number[] = [];
     for (let count = 1; count < 12; count += 1) {
@@ -296,7 +308,41 @@ describe("faults", () => {
       gaps.push(it.clock.monotonic() - at);
     }
     expect(gaps[0]).toBeLessThan(1_500);
-    expect(gaps.at(-1)).toBeGreaterThanOrEqual(15_000);
+    expect(gaps.at(-1)).toBeGreaterThanOrEqual(longest);
+    expect(gaps.at(-1)).toBeLessThan(longest + 1_000);
+  });
+
+  test.each([
+    ["20", 20_000],
+    ["3000000", 30_000],
+  ])("a server that asks for %s s of quiet gets it, but no more than half a minute", async (retryAfter, longest) => {
+    const headers = { "retry-after": retryAfter };
+    const it = await follow((_, response) => failure(response, 429, "TooManyRequests", headers));
+    await vi.waitFor(() => expect(it.informer.problem()).toContain("TooManyRequests"));
+    await it.clock.advance(longest - 1);
+    expect(it.asked("list")).toHaveLength(1);
+    await it.clock.advance(1);
+    await vi.waitFor(() => expect(it.asked("list")).toHaveLength(2));
+  });
+
+  test("answers that never came do not slow what follows: a list after a 410", async () => {
+    const it = await follow((_, response) => list(response, []), { tuning: { random: () => 0 } });
+    it.say.watch = (_, response) => void response.destroy();
+    await vi.waitFor(async () => {
+      await it.clock.advance(2_500);
+      expect(it.asked("watch").length).toBeGreaterThan(8);
+    });
+    it.say.watch = (_, response) => failure(response, 410, "Expired");
+    const watches = it.asked("watch").length;
+    await vi.waitFor(async () => {
+      await it.clock.advance(500);
+      expect(it.asked("watch").length).toBeGreaterThan(watches);
+    });
+    delete it.say.watch;
+    const at = it.clock.monotonic();
+    await watching(it);
+    expect(it.asked("list")).toHaveLength(2);
+    expect(it.clock.monotonic() - at).toBeLessThan(10_000);
   });
 
   test("a handler, a transform or an index that throws is counted and stalls nothing", async () => {

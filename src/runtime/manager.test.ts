@@ -90,6 +90,9 @@ describe("start", () => {
     const it = build();
     void it.manager.start();
     expect(it.manager.ready()).toEqual({ ready: false, problems: ["things: not listed yet"] });
+    it.state.problem = "forbidden";
+    expect(it.manager.ready()).toEqual({ ready: false, problems: ["things: not listed yet", "forbidden"] });
+    it.state.problem = undefined;
     it.sync();
     expect(it.manager.ready()).toEqual({ ready: true, problems: [] });
     it.state.problem = "no answer";

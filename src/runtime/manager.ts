@@ -74,8 +74,8 @@ export class Manager {
   /** Ready: every informer has synced and follows its resource. Leading or not makes no difference. */
   ready(): Readiness {
     const problems = this.#options.informers.flatMap((informer) => {
-      if (!informer.hasSynced()) return [`${informer.resource.plural}: not listed yet`];
-      return informer.problem() ?? [];
+      const problem = informer.problem() ?? [];
+      return informer.hasSynced() ? problem : [`${informer.resource.plural}: not listed yet`, problem].flat();
     });
     problems.push(...[this.#options.elector?.problem?.() ?? []].flat());
     if (this.#stopped !== undefined) problems.push("stopping");

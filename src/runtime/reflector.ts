@@ -231,7 +231,9 @@ export class Reflector<T extends KubeObject> {
       await clock.sleep(backoffDelay(this.#unanswered++, bounds, random), signal);
       return;
     }
-    await clock.sleep(Math.max(backoffDelay(this.#restarts++, backoff, random), error?.retryAfterMs ?? 0), signal);
+    // Capped: who says "in a month" would blind us for as long, and is more than a timer can hold.
+    const asked = Math.min(error?.retryAfterMs ?? 0, backoff.maxMs);
+    await clock.sleep(Math.max(backoffDelay(this.#restarts++, backoff, random), asked), signal);
   }
 }
 

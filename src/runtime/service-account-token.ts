@@ -1,6 +1,7 @@
 // Tokens of service accounts, for somebody else than the API server (TokenRequest).
 import type { CallOptions, KubeClient } from "./client.ts";
 import type { Request, Resource } from "./objects.ts";
+import { invalidResponse } from "./wire.ts";
 
 const serviceAccounts: Resource = { group: "", version: "v1", plural: "serviceaccounts", kind: "ServiceAccount" };
 
@@ -20,12 +21,13 @@ export interface ServiceAccountToken {
 }
 
 interface Answer {
-  readonly status: { readonly token: string; readonly expirationTimestamp: string };
+  readonly status?: { readonly token?: string; readonly expirationTimestamp?: string };
 }
 
 /**
  * Asks for a token of a service account.
- * @throws KubeError, 403 without `create` on `serviceaccounts/token`, 404 when there is no such account
+ * @throws KubeError, 403 without `create` on `serviceaccounts/token`, 404 when there is no such account,
+ *   `InvalidResponse` when the answer holds no token; never with the token in it
  */
 export async function createToken(
   client: Pick<KubeClient, "create">,
@@ -36,5 +38,8 @@ export async function createToken(
   const body = { ...kind, spec: { audiences, expirationSeconds } };
   const ref = { ...account, subresource: "token" };
   const { status } = await client.create<Answer>(serviceAccounts, ref, body, call);
-  return { token: status.token, expiresAt: Date.parse(status.expirationTimestamp) };
+  const { token, expirationTimestamp = "" } = status ?? {};
+  const expiresAt = Date.parse(expirationTimestamp);
+  if (!token || Number.isNaN(expiresAt)) throw invalidResponse("TokenRequest", "the answer holds no token");
+  return { token, expiresAt };
 }

@@ -1,7 +1,8 @@
 // The queue of keys between watches and workers, with client-go's meanings: a key waits at most once, is processed by
 // one worker at a time, and one that is added while it is processed comes again afterwards. Two priorities on top:
-// edits and new objects overtake refreshes, and while one is under way few refreshes are. It holds keys, never objects: what a worker does depends on the present
-// state alone, so keys may be merged and, at shutdown, dropped (the next start looks at everything).
+// edits and new objects overtake refreshes, and while one is under way few refreshes are. It holds keys, never objects:
+// what a worker does depends on the present state alone, so keys may be merged and, at shutdown, dropped (the next start
+// looks at everything).
 import type { Clock } from "../base/clock.ts";
 import { type Backoff, backoffDelay } from "../base/retry.ts";
 import { DelayHeap } from "./delay-heap.ts";

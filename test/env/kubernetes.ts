@@ -4,6 +4,7 @@ import { generateKeyPairSync } from "node:crypto";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Authority, createAuthority, type KeyPair } from "./certificates.ts";
+import { eventually } from "./eventually.ts";
 import { JsonClient } from "./http.ts";
 import { freePorts } from "./ports.ts";
 import type { ProcessGroup, Server } from "./processes.ts";
@@ -24,6 +25,24 @@ export interface Kubernetes {
   stop(): Promise<void>;
   /** Starts it again on the same port and resolves when it is ready. */
   start(): Promise<void>;
+  readonly etcd: Etcd;
+  /** A client certificate of the present authority. */
+  clientCertificate(user: string, group: string): Promise<KeyPair>;
+  /**
+   * Replaces the authority, and with it the server's certificate and every client's: those of the old one are refused
+   * from now on. The API server reads its files again by itself, within seconds.
+   * @returns how it is reached from now on
+   */
+  rotate(): Promise<KubernetesInfo>;
+}
+
+/** The API server's store. */
+export interface Etcd {
+  /** Kills it; its data stays. */
+  stop(): Promise<void>;
+  start(): Promise<void>;
+  /** Forgets every revision but the present one, so that older resourceVersions and continue tokens are gone. */
+  compact(): Promise<void>;
 }
 
 export interface KubernetesPrograms {
@@ -38,48 +57,83 @@ export async function startKubernetes(group: ProcessGroup, programs: KubernetesP
   const directory = join(group.directory, "kubernetes");
   mkdirSync(directory);
   const [clientPort = 0, peerPort = 0, port = 0] = await freePorts(3);
-  const etcd = `http://127.0.0.1:${clientPort}`;
-  const [files] = await Promise.all([
-    writeFiles(directory, port),
-    startEtcd(group, programs.etcd, { etcd, peer: `http://127.0.0.1:${peerPort}` }),
+  const etcdUrl = `http://127.0.0.1:${clientPort}`;
+  writeSigningKey(directory);
+  let [identity, etcd] = await Promise.all([
+    writeIdentity(directory, port),
+    startEtcd(group, programs.etcd, { etcd: etcdUrl, peer: `http://127.0.0.1:${peerPort}` }),
   ]);
-  const { info } = files;
-  const admin = new JsonClient(info.server, { caPem: info.caPem, ...info.admin });
   const start = () =>
     group.start({
       name: "kube-apiserver",
       program: programs["kube-apiserver"],
-      args: apiServerArgs(directory, etcd, port),
-      ready: async () => (await admin.ask({ method: "GET", path: "/readyz" })).status === 200,
+      args: apiServerArgs(directory, etcdUrl, port),
+      ready: () => isReady(identity.info),
     });
   let server: Server = await start();
   return {
-    info,
+    info: identity.info,
     stop: () => server.stop(),
     async start() {
       server = await start();
     },
+    etcd,
+    clientCertificate: (user, userGroup) => identity.authority.client(user, userGroup),
+    async rotate() {
+      identity = await writeIdentity(directory, port);
+      await eventually(async () => {
+        if (!(await isReady(identity.info))) throw new Error("the API server is not ready");
+      });
+      return identity.info;
+    },
   };
 }
 
-function startEtcd(group: ProcessGroup, program: string, urls: { etcd: string; peer: string }): Promise<Server> {
+async function isReady({ server, caPem, admin }: KubernetesInfo): Promise<boolean> {
+  const client = new JsonClient(server, { caPem, ...admin });
+  try {
+    return (await client.ask({ method: "GET", path: "/readyz" })).status === 200;
+  } finally {
+    await client.close();
+  }
+}
+
+async function startEtcd(
+  group: ProcessGroup,
+  program: string,
+  urls: { readonly etcd: string; readonly peer: string },
+): Promise<Etcd> {
   const client = new JsonClient(urls.etcd);
-  return group.start({
-    name: "etcd",
-    program,
-    args: [
-      `--data-dir=${join(group.directory, "etcd")}`,
-      `--listen-client-urls=${urls.etcd}`,
-      `--advertise-client-urls=${urls.etcd}`,
-      `--listen-peer-urls=${urls.peer}`,
-      `--initial-advertise-peer-urls=${urls.peer}`,
-      `--initial-cluster=default=${urls.peer}`,
-      "--log-level=warn",
-      // Nothing here has to survive a power cut, and fsync is what etcd spends its time on.
-      "--unsafe-no-fsync",
-    ],
-    ready: async () => (await client.ask({ method: "GET", path: "/readyz" })).status === 200,
-  });
+  const start = () =>
+    group.start({
+      name: "etcd",
+      program,
+      args: [
+        `--data-dir=${join(group.directory, "etcd")}`,
+        `--listen-client-urls=${urls.etcd}`,
+        `--advertise-client-urls=${urls.etcd}`,
+        `--listen-peer-urls=${urls.peer}`,
+        `--initial-advertise-peer-urls=${urls.peer}`,
+        `--initial-cluster=default=${urls.peer}`,
+        "--log-level=warn",
+        // Nothing here has to survive a power cut, and fsync is what etcd spends its time on.
+        "--unsafe-no-fsync",
+      ],
+      ready: async () => (await client.ask({ method: "GET", path: "/readyz" })).status === 200,
+    });
+  let server: Server = await start();
+  return {
+    stop: () => server.stop(),
+    async start() {
+      server = await start();
+    },
+    async compact() {
+      const key = base64("/");
+      const { header } = await client.send({ method: "POST", path: "/v3/kv/range", body: { key } });
+      const body = { revision: header.revision, physical: true };
+      await client.send({ method: "POST", path: "/v3/kv/compaction", body });
+    },
+  };
 }
 
 function apiServerArgs(directory: string, etcd: string, port: number): string[] {
@@ -103,24 +157,37 @@ function apiServerArgs(directory: string, etcd: string, port: number): string[] 
   ];
 }
 
-async function writeFiles(directory: string, port: number): Promise<{ info: KubernetesInfo }> {
+/** Who the API server is, and how it is reached. */
+interface Identity {
+  readonly authority: Authority;
+  readonly info: KubernetesInfo;
+}
+
+async function writeIdentity(directory: string, port: number): Promise<Identity> {
   const authority = await createAuthority("kubernetes test CA");
   const [server, admin] = await Promise.all([
     authority.server("kube-apiserver"),
     authority.client("test-admin", "system:masters"),
   ]);
+  writePrivately(directory, "ca.crt", authority.caPem);
+  writePrivately(directory, "server.crt", server.certPem);
+  writePrivately(directory, "server.key", server.keyPem);
+  return { authority, info: adminInfo(directory, port, authority, admin) };
+}
+
+/** Tokens of service accounts are signed with it. */
+function writeSigningKey(directory: string): void {
   const signing = generateKeyPairSync("ec", {
     namedCurve: "P-256",
     publicKeyEncoding: { type: "spki", format: "pem" },
     privateKeyEncoding: { type: "sec1", format: "pem" },
   });
-  const write = (name: string, content: string) => writeFileSync(join(directory, name), content, { mode: 0o600 });
-  write("ca.crt", authority.caPem);
-  write("server.crt", server.certPem);
-  write("server.key", server.keyPem);
-  write("service-account.pub", signing.publicKey);
-  write("service-account.key", signing.privateKey);
-  return { info: adminInfo(directory, port, authority, admin) };
+  writePrivately(directory, "service-account.pub", signing.publicKey);
+  writePrivately(directory, "service-account.key", signing.privateKey);
+}
+
+function writePrivately(directory: string, name: string, content: string): void {
+  writeFileSync(join(directory, name), content, { mode: 0o600 });
 }
 
 function adminInfo(directory: string, port: number, authority: Authority, admin: KeyPair): KubernetesInfo {
@@ -134,13 +201,19 @@ function adminInfo(directory: string, port: number, authority: Authority, admin:
 /** A kubeconfig (JSON, which is YAML) with one cluster, one user and one context. */
 export function renderKubeconfig(given: {
   readonly server: string;
-  readonly caPem: string;
+  readonly caPem?: string;
+  /** In place of `caPem`. */
+  readonly caFile?: string;
   /** The `user` stanza: client certificate, token or tokenFile. */
   readonly user: Readonly<Record<string, string>>;
   readonly namespace?: string;
 }): string {
   const name = "test";
-  const cluster = { server: given.server, "certificate-authority-data": base64(given.caPem) };
+  const cluster = {
+    server: given.server,
+    ...(given.caPem !== undefined && { "certificate-authority-data": base64(given.caPem) }),
+    ...(given.caFile !== undefined && { "certificate-authority": given.caFile }),
+  };
   const context = { cluster: name, user: name, ...(given.namespace !== undefined && { namespace: given.namespace }) };
   return JSON.stringify(
     {

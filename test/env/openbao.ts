@@ -27,6 +27,12 @@ export interface Vault {
   stop(): Promise<void>;
   /** Starts it again on the same port, sealed. */
   start(): Promise<void>;
+  /**
+   * Serves a certificate of a new authority from now on. `caFile` still holds the old one: who replaces it, and when, is
+   * the test's to say.
+   * @returns the new authority's certificate
+   */
+  rotate(): Promise<string>;
 }
 
 export interface VaultOptions {
@@ -84,6 +90,14 @@ export async function startVault(group: ProcessGroup, program: string, options: 
     stop: () => server.stop(),
     async start() {
       server = await start();
+    },
+    async rotate() {
+      const next = await createAuthority("vault test CA, the next");
+      const pair = await next.server("openbao");
+      writeFileSync(file("server.crt"), pair.certPem);
+      writeFileSync(file("server.key"), pair.keyPem, { mode: 0o600 });
+      server.signal("SIGHUP");
+      return next.caPem;
     },
   };
 }

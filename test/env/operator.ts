@@ -55,6 +55,8 @@ export interface Operator extends AsyncDisposable {
   signal(signal: NodeJS.Signals): void;
   /** SIGTERM (or another signal), and the exit that follows; SIGKILL after 30 s. */
   stop(signal?: NodeJS.Signals): Promise<Exit>;
+  /** What /readyz says. */
+  isReady(): Promise<boolean>;
 }
 
 /**
@@ -177,7 +179,7 @@ class OperatorProcess implements Operator {
 
   async untilReady(): Promise<void> {
     const until = performance.now() + 30_000;
-    while (!(await this.#isReady())) {
+    while (!(await this.isReady())) {
       const ended = this.#child.exitCode !== null || this.#child.signalCode !== null;
       if (ended || performance.now() > until) {
         if (ended) await this.exit;
@@ -187,7 +189,7 @@ class OperatorProcess implements Operator {
     }
   }
 
-  async #isReady(): Promise<boolean> {
+  async isReady(): Promise<boolean> {
     try {
       const { statusCode, body } = await request(`${this.metricsUrl}/readyz`);
       await body.dump();

@@ -128,6 +128,11 @@ export class Server {
     return this.#child.pid;
   }
 
+  /** SIGHUP makes some servers read their files again. */
+  signal(signal: NodeJS.Signals): void {
+    this.#child.kill(signal);
+  }
+
   /** Ends the process: SIGTERM, or SIGKILL (as well when SIGTERM takes more than 5 s). Harmless when it has ended. */
   async stop(signal: "SIGTERM" | "SIGKILL" = "SIGKILL"): Promise<void> {
     if (this.#child.pid === undefined || hasEnded(this.#child)) return;

@@ -1,5 +1,6 @@
 // The debug pages: off unless asked for, and then they tell what the process is at, and no secret.
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { productVersion } from "../../src/version.ts";
 import { JsonClient } from "../env/http.ts";
 import { freePort } from "../env/ports.ts";
 import { openWorld, type World } from "./world.ts";
@@ -36,6 +37,9 @@ test("/debug/state tells what every part is at, by names, and no value", async (
   const { status, body } = await ask("/debug/state");
   expect(status).toBe(200);
   expect(body).toMatchObject({
+    version: productVersion,
+    uptimeSeconds: expect.any(Number),
+    eventLoopDelayMs: { p99: expect.any(Number) },
     ready: true,
     election: { leading: true },
     informers: [

@@ -2,13 +2,21 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { inspect } from "node:util";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from "vitest";
 import { systemClock } from "../../src/base/clock.ts";
 import type { KubeClient } from "../../src/runtime/client.ts";
 import { Credentials } from "../../src/runtime/connection.ts";
 import { EventRecorder } from "../../src/runtime/events.ts";
 import { addFinalizer, removeFinalizer } from "../../src/runtime/finalizer.ts";
-import { isAlreadyExists, isConflict, isGone, isInvalid, isNotFound } from "../../src/runtime/kube-error.ts";
+import {
+  isAlreadyExists,
+  isConflict,
+  isForbidden,
+  isGone,
+  isInvalid,
+  isNotFound,
+} from "../../src/runtime/kube-error.ts";
 import { noMetrics } from "../../src/runtime/metrics.ts";
 import type { Resource } from "../../src/runtime/objects.ts";
 import { createToken } from "../../src/runtime/service-account-token.ts";
@@ -97,15 +105,23 @@ describe("calls", () => {
   });
 
   test("a token of a service account is for the audience and the time that were asked for", async () => {
-    const own = await newNamespace(client);
-    const account = { namespace: own, name: "reader" };
-    await client.create(serviceAccounts, { namespace: own }, { metadata: account });
+    const home = await newNamespace(client);
+    const account = { namespace: home, name: "reader" };
+    await client.create(serviceAccounts, { namespace: home }, { metadata: account });
     const { token, expiresAt } = await createToken(client, account, { audiences: ["vault"], expirationSeconds: 1_200 });
     const claims = JSON.parse(Buffer.from(token.split(".")[1] ?? "", "base64url").toString("utf8"));
-    expect(claims).toMatchObject({ aud: ["vault"], sub: `system:serviceaccount:${own}:reader` });
+    expect(claims).toMatchObject({ aud: ["vault"], sub: `system:serviceaccount:${home}:reader` });
     expect(claims.exp - claims.iat).toBe(1_200);
     expect(expiresAt).toBe(claims.exp * 1_000);
-    await expect(createToken(client, { ...account, name: "nobody" })).rejects.toMatchObject({ reason: "NotFound" });
+    await expect(createToken(client, { ...account, name: "nobody" })).rejects.toSatisfy(isNotFound);
+    // The account itself may make none.
+    const { token: own } = await createToken(client, account);
+    const { server, caPem = "" } = adminConnection();
+    const reader = adminClient({ connection: { server, caPem, token: own } });
+    onTestFinished(() => reader.close());
+    const refused: unknown = await createToken(reader, account).catch((error: unknown) => error);
+    expect(refused).toSatisfy(isForbidden);
+    expect(inspect(refused, { depth: 9 })).not.toContain(own);
   });
 
   test("more calls than the client's own limit allows wait for their turn", async () => {

@@ -1,4 +1,4 @@
-// `node tools/toolchain/main.ts [program …]`: finds or makes the named programs (those that `make test` needs when none
+// `node tools/toolchain/main.ts [program …]`: finds or makes the named programs (the usual ones when none
 // is named) and prints their paths, one `name path` line each. Progress goes to stderr.
 import { parts, type PartName } from "./parts.ts";
 import { timedProgress } from "./progress.ts";
