@@ -38,6 +38,8 @@ import { productVersion } from "./version.ts";
 /** Name of the controller in metrics, and of the component in events (contract). */
 const controllerName = "kmsvaultsecret";
 const eventComponent = "kms-vault-controller";
+/** Over so long the objects are spread that waited for a server which is back, ms. */
+const hastenMs = 3_000;
 /** Name of the Lease (contract). */
 const leaseName = "39a50047.patoarvizu.dev";
 
@@ -199,6 +201,12 @@ function assemble(parts: Doors & Surveyed & Assembly): Manager {
   });
   const shares = elector instanceof Sharding ? new DividedShares(elector, config.vault.namespace) : everything;
   const watchdog = new KindWatchdog({ client, resource: secretsResource, logger });
+  const queue = new WorkQueue({
+    name: controllerName,
+    clock,
+    metrics: metrics.runtime,
+    lowBesideHigh: Math.max(1, Math.floor(config.maxConcurrentReconciles / 8)),
+  });
   const reconciler = new Reconciler({
     surroundings,
     shares,
@@ -224,12 +232,7 @@ function assemble(parts: Doors & Surveyed & Assembly): Manager {
     clock,
     logger,
     metrics: metrics.product,
-  });
-  const queue = new WorkQueue({
-    name: controllerName,
-    clock,
-    metrics: metrics.runtime,
-    lowBesideHigh: Math.max(1, Math.floor(config.maxConcurrentReconciles / 8)),
+    onServerBack: () => queue.hasten(hastenMs),
   });
   const watches: WatchesOptions = {
     queue,

@@ -10,6 +10,7 @@ import { sync } from "../sync/sync.ts";
 import { Deletion, type DeletionOptions } from "./deletion.ts";
 import { Memory } from "./memory.ts";
 import { noticesOf } from "./notices.ts";
+import { Outages } from "./outages.ts";
 import { claimOf } from "./shares.ts";
 import { nextStatus } from "./status.ts";
 import type { Subject } from "./subject.ts";
@@ -27,6 +28,8 @@ export interface ReconcilerOptions extends DeletionOptions {
   /** ms until an object that nothing happened to is looked at again; undefined: never. */
   readonly syncPeriodMs: number | undefined;
   readonly metrics: ReconcilerMetrics;
+  /** Called when a server is back that objects may be waiting for. */
+  readonly onServerBack: () => void;
   readonly random?: () => number;
 }
 
@@ -39,6 +42,7 @@ export class Reconciler {
   readonly #options: ReconcilerOptions;
   readonly #memory = new Memory();
   readonly #deletion: Deletion;
+  readonly #outages = new Outages();
   /** Objects that this process has looked at; the first look at each is followed by one anywhere in the period. */
   readonly #seen = new Set<string>();
   /** Monotonic: since when we work where another process did before. */
@@ -160,6 +164,7 @@ export class Reconciler {
       now: clock.now(),
     });
     this.#seen.add(metadata.uid);
+    if (this.#outages.isOver(outcome, clock.monotonic())) this.#options.onServerBack();
     // What happened is told even if the status then cannot be saved.
     this.#log(object, outcome);
     metrics.objectReady(keyOf(object), outcome.kind === "synced" ? "Synced" : outcome.error.code);

@@ -35,6 +35,10 @@ export class DelayHeap<V> {
     return this.#waiting.size;
   }
 
+  has(key: string): boolean {
+    return this.#waiting.has(key);
+  }
+
   add(key: string, delayMs: number, value: V): void {
     const at = this.#clock.monotonic() + delayMs;
     const old = this.#waiting.get(key);

@@ -172,6 +172,26 @@ describe("delays", () => {
   });
 });
 
+test("keys that wait out a backoff can be hastened; other delays, and the backoff itself, stay as they are", async () => {
+  const { clock, queue } = queueOf();
+  for (let failure = 0; failure < 6; failure += 1) queue.addRateLimited("failing");
+  queue.addAfter("resync", 60_000);
+  expect(queue.numRequeues("failing")).toBe(6);
+  await clock.advance(1_000);
+  expect(await ready(queue)).toBe("failing");
+  queue.addRateLimited("failing");
+  queue.done("failing");
+  queue.hasten(3_000);
+  await clock.advance(3_000);
+  expect(await ready(queue)).toBe("failing");
+  expect(queue.numRequeues("failing")).toBe(7);
+  queue.done("failing");
+  await clock.advance(50_000);
+  expect(queue.length).toBe(0);
+  await clock.advance(10_000);
+  expect(await ready(queue)).toBe("resync");
+});
+
 describe("shutdown", () => {
   test("ends workers that wait and drops what is queued or delayed", async () => {
     const { clock, queue } = queueOf();

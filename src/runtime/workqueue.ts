@@ -110,6 +110,17 @@ export class WorkQueue {
     return delay;
   }
 
+  /**
+   * Has the keys that wait out a backoff come within `spreadMs`, because what they failed at may work again. Should they
+   * fail once more, their backoff goes on where it was.
+   */
+  hasten(spreadMs: number): void {
+    for (const key of this.#failures.keys()) {
+      // With the least priority: the higher one of a key that waits counts.
+      if (this.#delayed.has(key)) this.addAfter(key, spreadMs * this.#random(), { priority: "low" });
+    }
+  }
+
   /** Ends a key's backoff. Does not take it out of the queue. */
   forget(key: string): void {
     this.#failures.delete(key);
