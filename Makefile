@@ -35,7 +35,7 @@ test-integration: install toolchain build ## tests on real servers
 test-slow: install toolchain ## tests that need real seconds: leases, token life, fail-over
 	$(call vitest,slow)
 
-test-chaos: install toolchain ## ten minutes of faults: servers killed, links cut and stalled, credentials rotated, load
+test-chaos: install toolchain build ## ten minutes of faults: servers killed, links cut and stalled, credentials rotated, load
 	@$(NODE) tools/toolchain/main.ts toxiproxy-server >/dev/null
 	$(call vitest,chaos) $(if $(REPORTS),,--reporter=default) --reporter=./test/chaos/reporter.ts
 

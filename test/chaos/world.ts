@@ -211,6 +211,8 @@ export class ChaosWorld implements AsyncDisposable {
     const [toVault, toKms] = this.relays.length > 0 ? this.relays : [this.links.vault, this.links.kms];
     const options: OperatorOptions = {
       namespace: this.namespace,
+      // As users start it, with V8 told to keep its memory small.
+      built: true,
       kubeconfig,
       args: [`--sync-period-seconds=${syncPeriodSeconds}`],
       env: {
