@@ -160,7 +160,9 @@ export class KubeClient {
     }
   }
 
-  /** Ends all connections, open watches included. */
+  /**
+   * Ends all connections, open watches included; what began before TLS files were replaced ends by its own signal.
+   */
   async close(): Promise<void> {
     await this.#agent?.agent.destroy();
   }

@@ -139,6 +139,18 @@ describe("what cannot be written", () => {
     expect(it.bodies("POST").map(({ message }) => message)).toEqual(["a", "b"]);
   });
 
+  test("because too many wait for another attempt is dropped", async () => {
+    const it = await recorderOf((_, response) => void response.destroy(), 2);
+    it.recorder.start();
+    for (const message of ["a", "b"]) it.recorder.event(subject, "Normal", "Created", message);
+    await vi.waitFor(() => expect(it.server.asked).toHaveLength(2));
+    // That of the waiting keys, none of an attempt any more.
+    await vi.waitFor(() => expect(it.clock.timers).toBe(1));
+    it.recorder.event(subject, "Normal", "Created", "c");
+    expect(it.dropped).toEqual(["QueueFull"]);
+    await it.recorder.stop(1_000);
+  });
+
   test("in the time that a stop has is dropped", async () => {
     const it = await recorderOf(() => {});
     it.recorder.start();

@@ -90,7 +90,7 @@ export class EventRecorder {
     const now = new Date(clock.now()).toISOString().replace(/\.\d+Z$/, "Z");
     const seenAt = clock.monotonic();
     const series = this.#series.get(key);
-    if (this.#stopped || this.#queue.length >= this.#capacity) {
+    if (this.#stopped || this.#waiting >= this.#capacity) {
       this.#dropped(this.#stopped ? "Stopped" : "QueueFull", undefined);
       return;
     }
@@ -115,12 +115,14 @@ export class EventRecorder {
       await written.promise;
       timer.cancel();
     }
-    // Those that wait for another attempt as well.
-    for (let left = this.#queue.length + this.#queue.state().delayed; left > 0; left -= 1) {
-      this.#dropped("Stopped", undefined);
-    }
+    for (let left = this.#waiting; left > 0; left -= 1) this.#dropped("Stopped", undefined);
     this.#queue.shutDown();
     this.#stopped = true;
+  }
+
+  /** Events to be written, those that wait for another attempt as well. */
+  get #waiting(): number {
+    return this.#queue.length + this.#queue.state().delayed;
   }
 
   async #write(): Promise<void> {

@@ -1,6 +1,6 @@
 // The only door to Vault, on undici: pooled HTTP/1.1 connections (one Agent per TLS identity, replaced when a file of
-// it changes, while requests in flight end on the old one), a time-out on every attempt, retries of what is safe to
-// repeat, a bound on answers, and answers parsed without losing a digit or quoting a secret.
+// it changes or an answer does not come, while requests in flight end on the old one), a time-out on every attempt,
+// retries of what is safe to repeat, a bound on answers, and answers parsed without losing a digit or quoting a secret.
 import type { SecureContext } from "node:tls";
 import { Agent, type Dispatcher } from "undici";
 import type { Clock } from "../base/clock.ts";
@@ -133,7 +133,10 @@ export class VaultTransport {
     let status = "<error>";
     const abort = new AbortController();
     const { timeoutMs } = this.#options;
-    const timer = this.#clock.after(timeoutMs, () => abort.abort(timedOut(this.#origin, timeoutMs)));
+    const timer = this.#clock.after(timeoutMs, () => {
+      abort.abort(timedOut(this.#origin, timeoutMs));
+      this.#retire(agent);
+    });
     try {
       const response = await guard.before(agent).request(this.#wire(request, abort.signal));
       const text = await response.body.text();
@@ -207,11 +210,21 @@ export class VaultTransport {
         ...(tlsServerName !== undefined && { servername: tlsServerName }),
       },
     });
+    if (current !== undefined) this.#retire(current.agent);
     this.#agent = { agent, context };
-    current?.agent.close().catch((error: unknown) => {
-      this.#logger.warn({ error }, "closing connections to Vault of an old TLS identity failed");
-    });
     return agent;
+  }
+
+  /**
+   * Later requests get new connections; what is in flight ends on the old ones. A connection on which no answer came may
+   * have been lost on the way without a word, and with it those that are idle: each would cost a request its time-out.
+   */
+  #retire(agent: Agent): void {
+    if (this.#agent?.agent !== agent || this.#closed) return;
+    this.#agent = undefined;
+    agent.close().catch((error: unknown) => {
+      this.#logger.warn({ error }, "closing old connections to Vault failed");
+    });
   }
 }
 

@@ -41,8 +41,7 @@ export async function survive(world: ChaosWorld, fault: Fault): Promise<void> {
   fault.expects?.(span.before, await figuresOf(world));
   await new EditStream(world).during(1_500, "stop");
   await converged(world, 10_000);
-  // A connection that was lost without a word is found out by whoever takes it from the pool: that may come late.
-  await eventually(() => expectQuiet(world), { timeoutMs: 45_000 });
+  await expectQuiet(world);
 
   const { lost, inversions, worstMs } = await population.account(span.began, span.ended);
   const memory = await memoryAfter(world);

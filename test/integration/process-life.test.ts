@@ -84,9 +84,9 @@ test("SIGTERM while the API server has not been reached ends it with 0 as well",
 
 test("a promise that nobody catches is a bug that ends the process, with a clear log", async () => {
   const bug = join(directory, "bug.mjs");
-  await writeFile(bug, `setTimeout(() => void Promise.reject(new TypeError("a bug of this test")), 1_500);`);
+  await writeFile(bug, `process.once("SIGUSR2", () => void Promise.reject(new TypeError("a bug of this test")));`);
   const operator = await world.start({ env: { NODE_OPTIONS: `--import=${bug}` } });
-  expect(await operator.exit).toEqual({ code: 1, signal: null });
+  expect(await operator.stop("SIGUSR2")).toEqual({ code: 1, signal: null });
   const [last] = operator.logs().filter(({ level }) => level === "fatal" || level === 60);
   expect(last?.["msg"]).toContain("this is a bug in the operator, which ends now");
   expect(operator.output()).toContain("a bug of this test");

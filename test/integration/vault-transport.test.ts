@@ -105,6 +105,29 @@ test("silence ends after VAULT_CLIENT_TIMEOUT, in the headers and in the body al
   }
 });
 
+test("after a time-out no connection is used that was idle then: they were lost together", async () => {
+  const known = new Set<unknown>();
+  const waiting: ServerResponse[] = [];
+  let together = 1;
+  let isLost = false;
+  const answer: Answer = (response, _attempt, { socket }) => {
+    if (isLost && known.has(socket)) return;
+    known.add(socket);
+    waiting.push(response);
+    // So that there is a connection for each.
+    if (isLost || waiting.length === together) for (const each of waiting.splice(0)) each.end(found);
+  };
+  const { access } = await between(answer, { transport: { timeoutMs: 500 } });
+  const read = (times: number) => Promise.all(Array.from({ length: times }, () => access.read(place)));
+  // Logs in, too: on a connection that is idle from now on.
+  await read(1);
+  together = 4;
+  await read(4);
+  isLost = true;
+  await expect(read(1)).rejects.toMatchObject({ code: "VaultUnavailable" });
+  expect((await read(4)).map(({ state }) => state)).toEqual(["present", "present", "present", "present"]);
+});
+
 test("a redirect is not followed, and the token goes nowhere else", async () => {
   const elsewhere = await between(page(200, found));
   const { access } = await between((response) =>
