@@ -9,6 +9,8 @@ export interface Asked {
   readonly operation: string;
   /** API path without `v1/`. */
   readonly path: string;
+  /** Vault refused it. */
+  readonly failed: boolean;
 }
 
 const chunkBytes = 4 * 1024 * 1024;
@@ -76,8 +78,8 @@ export class AuditTail {
 
 /** @param line of an audit device of type file, format JSON */
 export function parseRequest(line: string): Asked {
-  const { time, request } = JSON.parse(line);
-  return { at: instantOf(time), operation: request.operation, path: request.path };
+  const { time, request, error } = JSON.parse(line);
+  return { at: instantOf(time), operation: request.operation, path: request.path, failed: error !== undefined };
 }
 
 /** RFC 3339 with nanoseconds → ms since the epoch, with fractions: Date.parse alone would cut them off. */

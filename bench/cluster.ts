@@ -14,12 +14,14 @@ import { type Programs, type Stack, type StackInfo, startStack } from "../test/e
 import { VaultClient } from "../test/env/vault-client.ts";
 import { AuditTail } from "./audit-tail.ts";
 import { sumOf } from "./prometheus.ts";
+import { until } from "./time.ts";
 
 export const checkout = join(import.meta.dirname, "..");
 
 /** What was asked of the three servers, all told by the servers themselves. */
 export interface Calls {
   readonly kms: number;
+  /** Watches count when they end. */
   readonly kubeReads: number;
   readonly kubeWrites: number;
 }
@@ -72,8 +74,10 @@ export class Cluster {
     await this.kube.create({ apiVersion: "v1", kind: "Namespace", metadata: { name: namespace } });
     const mount = await mountKv(this.vault, engine);
     // A new KV v2 mount refuses requests until it has set itself up.
-    while ((await this.vault.ask({ method: "GET", path: `/v1/${mount}/config` })).status === 400) await pause(20);
-    return { namespace, mount, engine };
+    return until("the new mount", async () => {
+      const { status } = await this.vault.ask({ method: "GET", path: `/v1/${mount}/config` });
+      return status === 400 ? undefined : { namespace, mount, engine };
+    });
   }
 
   /** A request to the API server; rejects unless it is answered with 2xx. */
@@ -100,7 +104,7 @@ export class Cluster {
       );
     return {
       kms: operations["Decrypt"] ?? 0,
-      kubeReads: count("GET|LIST"),
+      kubeReads: count("GET|LIST|WATCH"),
       kubeWrites: count("POST|PUT|PATCH|APPLY|DELETE"),
     };
   }
@@ -145,10 +149,4 @@ async function startEmulator(group: ProcessGroup): Promise<string> {
   // The first thing that it says is that it listens.
   await Promise.race([once(child.stdout, "data"), once(child, "exit").then(() => Promise.reject(new Error("no KMS")))]);
   return `http://127.0.0.1:${port}`;
-}
-
-export function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => {
-    setTimeout(resolve, ms);
-  });
 }

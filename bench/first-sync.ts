@@ -5,8 +5,9 @@ import { join } from "node:path";
 import { type Calls, checkout, type Cluster } from "./cluster.ts";
 import type { FloorJob, FloorReport } from "./floor.ts";
 import { Population } from "./population.ts";
-import { Subject, type SubjectOptions, type Usage } from "./subject.ts";
-import { settled, untilAll, writesOf } from "./waiting.ts";
+import { Subject, type SubjectOptions } from "./subject.ts";
+import type { Usage } from "./usage.ts";
+import { readsOf, settled, untilAll, writesOf } from "./waiting.ts";
 
 export interface FirstSyncOptions {
   readonly objects: number;
@@ -16,8 +17,10 @@ export interface FirstSyncOptions {
 
 /** One first sync. */
 export interface FirstSync {
-  /** From the first answer of Vault's to the last write. */
+  /** From Vault's first answer to the last write to it. */
   readonly ms: number;
+  /** From Vault's first answer to the last status or event. */
+  readonly msToLastStatus: number;
   /** From the start of the process to the last write. */
   readonly msFromStart: number;
   readonly calls: Calls & { readonly vault: number };
@@ -38,11 +41,18 @@ export async function firstSync(
   const running = await Subject.start(cluster, { ...subject, place: population.place });
   try {
     const last = await untilAll(running, fresh, () => writesOf(cluster, population));
-    const calls = await settled(cluster, before);
+    // The others are looked at after the new ones.
+    if (fresh < population.count) await untilAll(running, population.count, () => readsOf(cluster, population));
+    const { calls, lastKubeWriteAt } = await settled(cluster, before);
     const asked = await cluster.audit.requests(`${population.place.mount}/`);
     const first = Math.min(...asked.map(({ at }) => at));
-    const usage = running.usage();
-    return { ms: last - first, msFromStart: last - running.startedAt, calls: { ...calls, vault: asked.length }, usage };
+    return {
+      ms: last - first,
+      msToLastStatus: lastKubeWriteAt - first,
+      msFromStart: last - running.startedAt,
+      calls: { ...calls, vault: asked.length },
+      usage: running.usage(),
+    };
   } finally {
     await running.stop();
   }
@@ -64,12 +74,13 @@ export async function floor(
     kmsBy,
     kmsEndpoint: cluster.kmsEndpoint,
     ciphertext: population.ciphertext(0),
+    engine: options.engine,
     keys: options.keys,
     concurrency,
     objects: indexes.map((index) => ({
       name: population.nameOf(index),
       writePath: population.writePathOf(index),
-      metadataPath: `${mount}/metadata/${population.pathOf(index)}`,
+      readPath: population.readPathOf(index),
     })),
     namespace,
     status,

@@ -11,10 +11,11 @@ export interface FloorJob {
   readonly kmsEndpoint: string;
   /** Base64. */
   readonly ciphertext: string;
+  readonly engine: "v1" | "v2";
   readonly keys: number;
   /** Objects at the same time. */
   readonly concurrency: number;
-  readonly objects: readonly { readonly name: string; readonly writePath: string; readonly metadataPath: string }[];
+  readonly objects: readonly { readonly name: string; readonly readPath: string; readonly writePath: string }[];
   readonly namespace: string;
   /** A status as the operator writes it. */
   readonly status: object;
@@ -73,10 +74,10 @@ async function run(job: FloorJob): Promise<FloorReport> {
 }
 
 async function syncOne(job: FloorJob, doors: Doors, object: FloorJob["objects"][number]): Promise<void> {
-  await doors.vault("GET", object.metadataPath);
+  await doors.vault("GET", object.readPath);
   const values = await Promise.all(Array.from({ length: job.keys }, () => doors.decrypt()));
   const data = Object.fromEntries(values.map((value, index) => [`key-${index}`, value]));
-  await doors.vault("POST", object.writePath, { data, options: { cas: 0 } });
+  await doors.vault("POST", object.writePath, job.engine === "v2" ? { data, options: { cas: 0 } } : data);
   await doors.kube("PATCH", `/${resource}/namespaces/${job.namespace}/kmsvaultsecrets/${object.name}/status`, [
     { op: "test", path: "/metadata/name", value: object.name },
     { op: "add", path: "/status", value: job.status },
@@ -84,7 +85,8 @@ async function syncOne(job: FloorJob, doors: Doors, object: FloorJob["objects"][
 }
 
 function openDoors(job: FloorJob): Doors {
-  const { vault, kubernetes } = job;
+  const { engine, vault, kubernetes } = job;
+  const written = engine === "v2" ? 200 : 204;
   const vaultPool = new Pool(vault.address, { allowH2: false, connections: 64, connect: { ca: vault.caPem } });
   const kubePool = new Pool(kubernetes.server, {
     allowH2: false,
@@ -99,7 +101,7 @@ function openDoors(job: FloorJob): Doors {
         headers: { "x-vault-token": vault.token },
         ...(body && { body: JSON.stringify(body) }),
       });
-      await settle(answer, method === "GET" ? 404 : 200);
+      await settle(answer, method === "GET" ? 404 : written);
     },
     async kube(method, path, body) {
       const contentType = method === "PATCH" ? "application/json-patch+json" : "application/json";

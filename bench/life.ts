@@ -1,15 +1,21 @@
 // What comes after the first sync: restarts, resyncs, edits — how long they take and what the servers are asked.
-import { type Calls, type Cluster, pause } from "./cluster.ts";
+import type { Calls, Cluster } from "./cluster.ts";
 import type { Population } from "./population.ts";
-import { median } from "./stats.ts";
-import { epochNow, Subject, type Usage } from "./subject.ts";
+import { Subject } from "./subject.ts";
+import { epochNow, pause, until } from "./time.ts";
+import type { Usage } from "./usage.ts";
 import { readsOf, settled, untilAll, writesOf } from "./waiting.ts";
 
 /** A start of the operator in front of objects that are in sync. */
 export interface Restart {
   readonly msToReady: number;
   readonly msToVerified: number;
-  readonly calls: Calls & { readonly reads: number; readonly writes: number };
+  readonly calls: Calls & {
+    readonly reads: number;
+    readonly writes: number;
+    /** Whatever else Vault was asked: about its mount, the token. */
+    readonly others: number;
+  };
   readonly usage: Usage;
 }
 
@@ -20,14 +26,14 @@ export async function restart(cluster: Cluster, population: Population): Promise
   try {
     const msToReady = await subject.ready();
     const last = await untilAll(subject, population.count, () => readsOf(cluster, population));
-    const calls = await settled(cluster, before);
+    const { calls } = await settled(cluster, before);
     const [reads, writes] = await Promise.all([readsOf(cluster, population), writesOf(cluster, population)]);
-    const usage = subject.usage();
+    const others = (await cluster.audit.requests("")).length - reads.length - writes.length;
     return {
       msToReady,
       msToVerified: last - subject.startedAt,
-      calls: { ...calls, reads: readsOfObjects(reads, population), writes: writes.length },
-      usage,
+      calls: { ...calls, reads: reads.length, writes: writes.length, others },
+      usage: subject.usage(),
     };
   } finally {
     await subject.stop();
@@ -38,29 +44,30 @@ export async function restart(cluster: Cluster, population: Population): Promise
 export interface Resync {
   readonly periods: number;
   readonly readsPerObjectAndPeriod: number;
-  /** The two reads of one object that were closest to each other, as a share of the period. */
-  readonly closestReads: number;
+  /** Reads of one object that are closer than half a period belong to one refresh. */
+  readonly readsPerRefresh: number;
   readonly calls: Calls & { readonly writes: number };
 }
 
 /** Watches the refreshes of three periods, once each object has had its first. */
 export async function resync(cluster: Cluster, population: Population, periodSeconds: number): Promise<Resync> {
   const flags = [`--sync-period-seconds=${periodSeconds}`];
+  await cluster.audit.reset();
   const subject = await Subject.start(cluster, { place: population.place, flags });
   try {
-    await subject.ready();
     // The first look at all, then one for each anywhere in the period.
-    await pause(periodSeconds * 1_000 + 3_000);
+    await untilAll(subject, population.count, () => readsOf(cluster, population));
+    await pause(periodSeconds * 1_000 + 1_000);
     await cluster.audit.reset();
     const before = await cluster.calls();
     const periods = 3;
     await pause(periods * periodSeconds * 1_000);
     const [reads, writes] = await Promise.all([readsOf(cluster, population), writesOf(cluster, population)]);
-    const calls = await settled(cluster, before);
+    const { calls } = await settled(cluster, before);
     return {
       periods,
-      readsPerObjectAndPeriod: readsOfObjects(reads, population) / population.count / periods,
-      closestReads: closest(reads) / (periodSeconds * 1_000),
+      readsPerObjectAndPeriod: reads.length / population.count / periods,
+      readsPerRefresh: reads.length / burstsOf(reads, (periodSeconds * 1_000) / 2),
       calls: { ...calls, writes: writes.length },
     };
   } finally {
@@ -74,22 +81,24 @@ export async function idleEdits(
   population: Population,
   count: number,
 ): Promise<{ readonly latencies: readonly number[]; readonly calls: Calls & { readonly vault: number } }> {
+  await cluster.audit.reset();
   const subject = await Subject.start(cluster, { place: population.place, flags: ["--sync-period-seconds=0"] });
   try {
-    await subject.ready();
+    await untilAll(subject, population.count, () => readsOf(cluster, population));
     await settled(cluster, await cluster.calls());
     await cluster.audit.reset();
     const before = await cluster.calls();
     const sent: Sent[] = [];
     for (let turn = 0; turn < count; turn += 1) {
       sent.push(await edit(population, turn % population.count));
-      while ((await writesOf(cluster, population)).length <= turn) {
+      const look = async () => {
         subject.assertAlive();
-        await pause(5);
-      }
+        return (await writesOf(cluster, population)).length > turn || undefined;
+      };
+      await until("the edit in Vault", look, { everyMs: 5 });
     }
     const latencies = await latenciesOf(cluster, population, sent);
-    const calls = await settled(cluster, before);
+    const { calls } = await settled(cluster, before);
     return {
       latencies,
       calls: { ...calls, vault: (await cluster.audit.requests(`${population.place.mount}/`)).length },
@@ -135,15 +144,15 @@ export async function busyEdits(
   }
 }
 
-/** Start-ups without objects. @returns the median of the ms to readiness */
-export async function startUp(cluster: Cluster, population: Population, times: number): Promise<number> {
+/** Start-ups without objects. @returns the ms to readiness of each */
+export async function startUps(cluster: Cluster, population: Population, times: number): Promise<readonly number[]> {
   const taken: number[] = [];
   for (let turn = 0; turn < times; turn += 1) {
     const subject = await Subject.start(cluster, { place: population.place });
     taken.push(await subject.ready());
     await subject.stop();
   }
-  return median(taken);
+  return taken;
 }
 
 /** An edit that was sent. */
@@ -173,19 +182,13 @@ async function latenciesOf(
   });
 }
 
-/** Reads of objects, not of the mount's own settings. */
-function readsOfObjects(reads: readonly { readonly path: string }[], { place }: Population): number {
-  const prefix = place.engine === "v2" ? `${place.mount}/metadata/apps/` : `${place.mount}/apps/`;
-  return reads.filter(({ path }) => path.startsWith(prefix)).length;
-}
-
-/** The least time between two looks at one place, ms. */
-function closest(reads: readonly { readonly path: string; readonly at: number }[]): number {
+/** How often places were looked at, when looks at one place with less than `gapMs` between them count as one. */
+export function burstsOf(reads: readonly { readonly path: string; readonly at: number }[], gapMs: number): number {
   const last = new Map<string, number>();
-  let least = Number.POSITIVE_INFINITY;
+  let bursts = 0;
   for (const { path, at } of reads) {
-    least = Math.min(least, at - (last.get(path) ?? Number.NEGATIVE_INFINITY));
+    if (at - (last.get(path) ?? Number.NEGATIVE_INFINITY) >= gapMs) bursts += 1;
     last.set(path, at);
   }
-  return least;
+  return bursts;
 }

@@ -6,6 +6,7 @@ import { kmsVaultSecret } from "../test/gen/manifests.ts";
 import type { Cluster, Place } from "./cluster.ts";
 
 const creators = 24;
+const folder = "apps";
 
 export class Population {
   readonly place: Place;
@@ -40,13 +41,22 @@ export class Population {
 
   /** Logical path of an object's data. */
   pathOf(index: number): string {
-    return `apps/${this.nameOf(index)}`;
+    return `${folder}/${this.nameOf(index)}`;
   }
 
   /** Path of a write to it, as the audit log tells it. */
   writePathOf(index: number): string {
-    const { mount, engine } = this.place;
-    return engine === "v2" ? `${mount}/data/${this.pathOf(index)}` : `${mount}/${this.pathOf(index)}`;
+    return this.#apiPathOf("data/", index);
+  }
+
+  /** Path of the look at it that begins each reconcile. */
+  readPathOf(index: number): string {
+    return this.#apiPathOf("metadata/", index);
+  }
+
+  /** Whether a path of the audit log is that of one of the objects, and not one of the mount's own. */
+  isOfObject(path: string): boolean {
+    return path.startsWith(`${this.place.mount}/`) && path.includes(`/${folder}/`);
   }
 
   /** Adds objects until there are `count`. */
@@ -73,6 +83,11 @@ export class Population {
     const secrets = [{ ...first, encryptedSecret: this.ciphertext(index + edits) }, ...others];
     const { namespace } = this.place;
     await this.#cluster.kubeRequest("PATCH", `${collection(namespace)}/${this.nameOf(index)}`, { spec: { secrets } });
+  }
+
+  #apiPathOf(ofV2: string, index: number): string {
+    const { mount, engine } = this.place;
+    return `${mount}/${engine === "v2" ? ofV2 : ""}${this.pathOf(index)}`;
   }
 
   #specOf(index: number): object {

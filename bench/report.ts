@@ -1,20 +1,44 @@
 // What a run found, as lines for people and as data for programs.
 
+/** Of others, from which on times are not believed: a quiet machine has less than 0.01. */
+const bearableShare = 0.1;
+/** Of figures that are times, or come from times. */
+const timedUnits = new Set(["ms", "x"]);
+
 /** One figure. */
 export interface Figure {
   readonly name: string;
   readonly value: number;
   readonly unit: string;
-  /** What it should be at most; a figure without one is told for information. */
+  /** What it should be at most; a figure without a target is told for information. */
   readonly atMost?: number;
+  /** What it should be, no more and no less. */
+  readonly exactly?: number;
   /** What belongs to it, in words. */
   readonly note?: string;
+  /** A time that was taken while other programs had the processors. */
+  readonly isDisturbed?: boolean;
 }
 
+export type Verdict = "ok" | "MISSED" | "disturbed";
+
 /** Whether a figure is what it should be; undefined when nothing is asked of it. */
-export function verdict({ value, atMost }: Figure): "ok" | "MISSED" | undefined {
-  if (atMost === undefined) return undefined;
-  return value <= atMost ? "ok" : "MISSED";
+export function verdict({ value, atMost, exactly, isDisturbed }: Figure): Verdict | undefined {
+  if (atMost === undefined && exactly === undefined) return undefined;
+  if (isDisturbed === true) return "disturbed";
+  const isMet = exactly === undefined ? value <= (atMost ?? value) : value === exactly;
+  return isMet ? "ok" : "MISSED";
+}
+
+/** The figures of a scenario during which other programs had this share of the processors; counts stay what they are. */
+export function underNeighbours(figures: readonly Figure[], share: number): readonly Figure[] {
+  if (share <= bearableShare) return figures;
+  return figures.map((figure) => (timedUnits.has(figure.unit) ? { ...figure, isDisturbed: true } : figure));
+}
+
+function targetOf({ atMost, exactly }: Figure): string {
+  if (exactly !== undefined) return `exactly ${rounded(exactly)}`;
+  return atMost === undefined ? "" : `at most ${rounded(atMost)}`;
 }
 
 /** A table with a line per figure. */
@@ -22,7 +46,7 @@ export function table(figures: readonly Figure[]): string {
   const rows = figures.map((figure) => [
     figure.name,
     `${rounded(figure.value)} ${figure.unit}`.trim(),
-    figure.atMost === undefined ? "" : `at most ${rounded(figure.atMost)}`,
+    targetOf(figure),
     verdict(figure) ?? "",
     figure.note ?? "",
   ]);

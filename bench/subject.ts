@@ -3,10 +3,12 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { closeSync, openSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { request } from "undici";
 import { freePort } from "../test/env/ports.ts";
-import { checkout, type Cluster, pause, type Place } from "./cluster.ts";
+import { checkout, type Cluster, type Place } from "./cluster.ts";
+import { epochNow, until } from "./time.ts";
+import { type Usage, usageOf } from "./usage.ts";
 
 export interface SubjectOptions {
   readonly place: Place;
@@ -17,16 +19,6 @@ export interface SubjectOptions {
   /** Directory for a CPU profile of our own operator, written when it stops. */
   readonly profileDirectory?: string;
 }
-
-/** What a process has used so far. */
-export interface Usage {
-  readonly rssMiB: number;
-  readonly peakRssMiB: number;
-  readonly cpuSeconds: number;
-}
-
-/** Ticks of /proc/<pid>/stat, on every Linux that Node runs on. */
-const ticksPerSecond = 100;
 
 export class Subject {
   /** When the process was spawned, ms since the epoch. */
@@ -49,7 +41,7 @@ export class Subject {
     const [program = "", ...args] = commandOf(cluster, options, port);
     const startedAt = epochNow();
     const child = spawn(program, args, {
-      env: cluster.environment(options.place),
+      env: { ...cluster.environment(options.place), ...profiling(options) },
       stdio: ["ignore", descriptor, descriptor],
       detached: true,
     });
@@ -60,11 +52,12 @@ export class Subject {
 
   /** Waits for /readyz; returns the ms since the process was spawned. Of another program: at once. */
   async ready(): Promise<number> {
-    while (this.#probes !== undefined && !(await this.#isReady(this.#probes))) {
+    const look = async () => {
+      if (this.#probes === undefined || (await this.#isReady(this.#probes))) return epochNow() - this.startedAt;
       this.assertAlive();
-      await pause(5);
-    }
-    return epochNow() - this.startedAt;
+      return undefined;
+    };
+    return until("readiness", look, { everyMs: 5 });
   }
 
   /** @throws Error with its last words when it has ended */
@@ -75,22 +68,27 @@ export class Subject {
   }
 
   usage(): Usage {
-    const status = readFileSync(`/proc/${this.#child.pid}/status`, "utf8");
-    const kib = (name: string) => Number(new RegExp(`^${name}:\\s+(\\d+) kB`, "m").exec(status)?.[1] ?? Number.NaN);
-    const stat = readFileSync(`/proc/${this.#child.pid}/stat`, "utf8");
-    // After the name, which may hold anything but ends at the last bracket: utime and stime are fields 14 and 15.
-    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-    const cpuSeconds = (Number(fields[11]) + Number(fields[12])) / ticksPerSecond;
-    return { rssMiB: kib("VmRSS") / 1024, peakRssMiB: kib("VmHWM") / 1024, cpuSeconds };
+    return usageOf(this.#pid);
   }
 
+  /** Ends the process and what it has started beside itself. */
   async stop(): Promise<void> {
     if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
     const exited = once(this.#child, "exit");
-    this.#child.kill("SIGTERM");
-    const late = setTimeout(() => this.#child.kill("SIGKILL"), 30_000);
+    this.#signalGroup("SIGTERM");
+    const late = setTimeout(() => this.#signalGroup("SIGKILL"), 30_000);
     await exited;
     clearTimeout(late);
+  }
+
+  /** It leads a group of its own. */
+  #signalGroup(signal: NodeJS.Signals): void {
+    process.kill(-this.#pid, signal);
+  }
+
+  get #pid(): number {
+    if (this.#child.pid === undefined) throw new Error("the subject could not be started");
+    return this.#child.pid;
   }
 
   async #isReady(probes: string): Promise<boolean> {
@@ -105,17 +103,16 @@ export class Subject {
   }
 }
 
-/** Milliseconds since the epoch, with fractions: the clock that Vault's audit log is written by. */
-export function epochNow(): number {
-  return performance.timeOrigin + performance.now();
-}
-
 function commandOf(cluster: Cluster, options: SubjectOptions, port: number): string[] {
-  const { command, flags = [], profileDirectory } = options;
+  const { command, flags = [] } = options;
   const { kubeconfig } = cluster.info.kubernetes;
   if (command !== undefined) return ["sh", "-c", `exec ${command.replaceAll("{kubeconfig}", kubeconfig)}`];
-  const run = ["run", `--metrics-addr=127.0.0.1:${port}`, `--kubeconfig=${kubeconfig}`, ...flags];
-  if (profileDirectory === undefined) return [join(checkout, "bin/kms-vault-operator"), ...run];
-  const profiling = ["--cpu-prof", `--cpu-prof-dir=${profileDirectory}`];
-  return [process.execPath, ...profiling, join(checkout, "dist/kms-vault-operator.js"), ...run];
+  const program = join(checkout, "bin/kms-vault-operator");
+  return [program, "run", `--metrics-addr=127.0.0.1:${port}`, `--kubeconfig=${kubeconfig}`, ...flags];
+}
+
+/** By the environment, so that what is profiled is started as it always is. */
+function profiling({ profileDirectory }: SubjectOptions): NodeJS.ProcessEnv {
+  if (profileDirectory === undefined) return {};
+  return { NODE_OPTIONS: `--cpu-prof --cpu-prof-dir=${resolve(profileDirectory)}` };
 }
