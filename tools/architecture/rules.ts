@@ -51,7 +51,12 @@ export const reserved: readonly Reserved[] = [
   { what: "the network", pattern: network, within: "sync/", allowed: [] },
   { what: "the network", pattern: network, within: "controller/", allowed: [] },
   // connection.ts and tls-files.ts check and make TLS identities of files with node:tls; they open no connection.
-  { what: "the network", pattern: network, within: "runtime/", allowed: ["runtime/client.ts", "runtime/connection.ts"] },
+  {
+    what: "the network",
+    pattern: network,
+    within: "runtime/",
+    allowed: ["runtime/client.ts", "runtime/connection.ts"],
+  },
   { what: "the network", pattern: network, within: "vault/", allowed: ["vault/transport.ts", "vault/tls-files.ts"] },
   { what: "the network", pattern: network, within: "kms/", allowed: ["kms/emulator/"] },
   {
