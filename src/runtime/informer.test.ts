@@ -325,19 +325,23 @@ describe("faults", () => {
     await vi.waitFor(() => expect(it.asked("list")).toHaveLength(2));
   });
 
-  test("answers that never came do not slow what follows: a list after a 410", async () => {
-    const it = await follow((_, response) => list(response, []), { tuning: { random: () => 0 } });
-    it.say.watch = (_, response) => void response.destroy();
+  test.each<[string, Answer]>([
+    ["answers that never came do", (_, response) => void response.destroy()],
+    ["a server that refuses while it starts does", (_, response) => failure(response, 503, "ServiceUnavailable")],
+  ])("%s not slow what follows: a list after a 410", async (_, answer) => {
+    const it = await follow((__, response) => list(response, []), { tuning: { random: () => 0 } });
+    const patience = { interval: 1, timeout: 10_000 };
+    it.say.watch = answer;
     await vi.waitFor(async () => {
       await it.clock.advance(2_500);
       expect(it.asked("watch").length).toBeGreaterThan(8);
-    });
-    it.say.watch = (_, response) => failure(response, 410, "Expired");
+    }, patience);
+    it.say.watch = (__, response) => failure(response, 410, "Expired");
     const watches = it.asked("watch").length;
     await vi.waitFor(async () => {
       await it.clock.advance(500);
       expect(it.asked("watch").length).toBeGreaterThan(watches);
-    });
+    }, patience);
     delete it.say.watch;
     const at = it.clock.monotonic();
     await watching(it);

@@ -60,6 +60,14 @@ export interface ReflectorOptions<T> {
   readonly random?: () => number;
 }
 
+/**
+ * Why a list or watch is started again. Each slows only its own kind: a server that starts refuses for a while, and what
+ * is then too old can be listed at once.
+ */
+type Cause = "unanswered" | "expired" | "other";
+
+const none: Readonly<Record<Cause, number>> = { unanswered: 0, expired: 0, other: 0 };
+
 /** Longest wait after an attempt that got no answer, ms: so soon an API server that is back is noticed. */
 const unansweredMaxMs = 5_000;
 
@@ -78,9 +86,8 @@ export class Reflector<T extends KubeObject> {
   readonly #synced = Promise.withResolvers<void>();
   #state: ReflectorState = { name: "empty", paged: true };
   #hasSynced = false;
-  /** Restarts since the last healthy watch, and those after attempts that got no answer, which slow only each other. */
-  #restarts = 0;
-  #unanswered = 0;
+  /** Since the last healthy watch. */
+  #restarts: Record<Cause, number> = { ...none };
   #fault: KubeError | undefined;
   /** Monotonic: the last event or bookmark. */
   #heardAt: number | undefined;
@@ -127,10 +134,7 @@ export class Reflector<T extends KubeObject> {
       if (signal.aborted) return;
       const watched = this.#state.name === "watching";
       const healthy = watched && this.#options.clock.monotonic() - startedAt >= this.#options.healthyAfterMs;
-      if (healthy) {
-        this.#restarts = 0;
-        this.#unanswered = 0;
-      }
+      if (healthy) this.#restarts = { ...none };
       if (error !== undefined) this.#failed(error);
       this.#state = next;
       // A watch that the server ended soon after opening it is no error, but must not become a hot loop either.
@@ -226,15 +230,18 @@ export class Reflector<T extends KubeObject> {
 
   async #pause(error: KubeError | undefined, signal: AbortSignal): Promise<void> {
     const { clock, backoff, random } = this.#options;
-    if (error?.reason === "ConnectionFailed") {
-      const bounds = { ...backoff, maxMs: Math.min(backoff.maxMs, unansweredMaxMs) };
-      await clock.sleep(backoffDelay(this.#unanswered++, bounds, random), signal);
-      return;
-    }
+    const cause = causeOf(error);
+    const maxMs = cause === "unanswered" ? Math.min(backoff.maxMs, unansweredMaxMs) : backoff.maxMs;
+    const delay = backoffDelay(this.#restarts[cause]++, { ...backoff, maxMs }, random);
     // Capped: who says "in a month" would blind us for as long, and is more than a timer can hold.
     const asked = Math.min(error?.retryAfterMs ?? 0, backoff.maxMs);
-    await clock.sleep(Math.max(backoffDelay(this.#restarts++, backoff, random), asked), signal);
+    await clock.sleep(Math.max(delay, asked), signal);
   }
+}
+
+function causeOf(error: KubeError | undefined): Cause {
+  if (error?.reason === "ConnectionFailed") return "unanswered";
+  return error !== undefined && isGone(error) ? "expired" : "other";
 }
 
 function silentError(resource: Resource, livenessMs: number): KubeError {
