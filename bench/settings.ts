@@ -10,7 +10,8 @@ export const usage = `make bench ARGS='…'
   --engine v1|v2     of first-sync (v2)
   --rounds N         first-sync: ours between two floors, so often (2)
   --subject COMMAND  first sync by another operator next to ours, each on such objects and servers of its own;
-                     {kubeconfig} in it is replaced, the rest it learns from its environment
+                     {kubeconfig} in it is replaced, the rest it learns from its environment; of a script that does
+                     not exec it the processors' time counts as another program's
   --profile DIR      first-sync: CPU profiles of our operator, with the top of each
   --quick            small numbers: everything in about two minutes
   --json FILE        where the figures go as JSON (bench-results.json)

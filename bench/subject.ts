@@ -1,7 +1,6 @@
 // The operator under measurement: ours as it is built, or any other program that speaks the same CRDs. What it costs is
 // asked of the operating system, what it did of the servers; nothing is believed of itself but /readyz.
 import { type ChildProcess, spawn } from "node:child_process";
-import { once } from "node:events";
 import { closeSync, openSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { request } from "undici";
@@ -71,19 +70,27 @@ export class Subject {
     return usageOf(this.#pid);
   }
 
-  /** Ends the process and what it has started beside itself. */
+  /** Ends the process and what it has started beside itself, which may outlive it. */
   async stop(): Promise<void> {
-    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
-    const exited = once(this.#child, "exit");
     this.#signalGroup("SIGTERM");
-    const late = setTimeout(() => this.#signalGroup("SIGKILL"), 30_000);
-    await exited;
-    clearTimeout(late);
+    const look = async () => this.#signalGroup(0) || undefined;
+    try {
+      await until("the end of the subject", look, { timeoutMs: 30_000 });
+    } catch (error) {
+      this.#signalGroup("SIGKILL");
+      throw error;
+    }
   }
 
-  /** It leads a group of its own. */
-  #signalGroup(signal: NodeJS.Signals): void {
-    process.kill(-this.#pid, signal);
+  /** It leads a group of its own. @returns whether nobody is left in it */
+  #signalGroup(signal: NodeJS.Signals | 0): boolean {
+    try {
+      process.kill(-this.#pid, signal);
+      return false;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === "ESRCH") return true;
+      throw error;
+    }
   }
 
   get #pid(): number {

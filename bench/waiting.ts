@@ -65,7 +65,8 @@ export async function settled(cluster: Cluster, before: Calls): Promise<Settled>
   return { calls, lastKubeWriteAt };
 }
 
-function differenceOf(now: Calls, before: Calls): Calls {
+/** What was asked between two moments. */
+export function differenceOf(now: Calls, before: Calls): Calls {
   return {
     kms: now.kms - before.kms,
     kubeReads: now.kubeReads - before.kubeReads,
