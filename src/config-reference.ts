@@ -52,6 +52,23 @@ export const runFlags = [
     description: `how to log in to Vault where an object does not say: ${authMethods.join(", ")}`,
   },
   {
+    name: "adopt",
+    value: "when",
+    default: "original",
+    description: `when data of unknown origin is written over: original (KV v1 yes, KV v2 when asked), always, never`,
+  },
+  {
+    name: "allow-vault-namespaces",
+    default: "false",
+    description: "objects may name a Vault namespace of their own (spec.vaultNamespace)",
+  },
+  {
+    name: "cluster-id",
+    value: "id",
+    default: "",
+    description: "names this cluster in the marks on secrets, to be kept when it is built anew; else kube-system's uid",
+  },
+  {
     name: "sync-period-seconds",
     value: "seconds",
     default: "120",
