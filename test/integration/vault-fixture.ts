@@ -144,4 +144,3 @@ export class Requests {
     return this.list.filter((request) => request.startsWith("POST")).length;
   }
 }
-

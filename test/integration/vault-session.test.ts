@@ -4,36 +4,27 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
-import { OperatorError } from "../../src/base/errors.ts";
-import type { VaultAccess } from "../../src/vault/vault.ts";
 import { testEnv } from "../env/context.ts";
 import { eventually } from "../env/eventually.ts";
 import { freePort } from "../env/ports.ts";
 import { privateVault } from "../env/private.ts";
 import { uniqueName } from "../env/unique.ts";
 import { FakeClock } from "../gen/fake-clock.ts";
-import { Admin, plain, vaultOn } from "./vault-fixture.ts";
+import { sessionScene } from "./session-scene.ts";
+import { plain, Requests, vaultOn } from "./vault-fixture.ts";
 
 const { stack, kube } = testEnv();
 const server = stack.vault;
-const admin = new Admin(server);
-const mount = await admin.mount("v2");
-const place = { namespace: "", mount, engineVersion: "v2", path: "session" } as const;
+const scene = await sessionScene(server);
+const { admin, place } = scene;
+const { mount } = place;
+const look = scene.look.bind(scene);
+const user = scene.user.bind(scene);
+const accessorsOf = scene.accessorsOf.bind(scene);
 const userpass = { method: "userpass", namespace: "" } as const;
 const token = { method: "token", namespace: "" } as const;
 
 afterAll(() => admin.close());
-
-/** A user who may use the mount. @returns the variables to log in as that user */
-async function user(
-  options: object = {},
-): Promise<{ readonly VAULT_USERNAME: string; readonly VAULT_PASSWORD: string }> {
-  const username = uniqueName("user");
-  const password = uniqueName("canary");
-  const policy = await admin.policy({ [`${mount}/*`]: ["create", "read", "update", "delete"] });
-  await admin.send("POST", `auth/userpass/users/${username}`, { password, token_policies: policy, ...options });
-  return { VAULT_USERNAME: username, VAULT_PASSWORD: password };
-}
 
 describe("userpass", () => {
   test("many objects at once are one login, and its token is revoked at the end", async () => {
@@ -148,6 +139,73 @@ describe("userpass", () => {
     expect(await look(access)).toBe("absent");
     expect(logs.count("logged in")).toBe(2);
     await vault.close();
+  });
+
+  test("batch tokens: nothing is renewed or revoked, there is no accessor", async () => {
+    const env = await user({ token_type: "batch", token_ttl: "60s" });
+    const metrics = new Requests();
+    const { vault, logs } = vaultOn(server, { env, metrics });
+    expect(await look(vault.access(userpass))).toBe("absent");
+    expect(await accessorsOf(env.VAULT_USERNAME)).toEqual([]);
+    await vault.close();
+    expect(metrics.posts).toBe(1);
+    expect(logs.count("warn")).toBe(0);
+  });
+
+  test("near the maximum life of a token another takes its place, without a renewal in vain, and the old is revoked", async () => {
+    const env = await user({ token_ttl: "2s", token_max_ttl: "3s" });
+    const metrics = new Requests();
+    const { vault, logs } = vaultOn(server, { env, metrics });
+    const access = vault.access(userpass);
+    while (logs.count("logged in") < 2) expect(await look(access)).toBe("absent");
+    await scene.untilTokens(env.VAULT_USERNAME, 1);
+    expect(metrics.list.filter((request) => !/^(GET 404|POST 20[04])$/.test(request))).toEqual([]);
+    // Two logins, one renewal that shows the end (unless this machine was too slow for it), one revocation.
+    expect(metrics.posts).toBeLessThanOrEqual(4);
+    await vault.close();
+  });
+
+  test("a token with a use limit is replaced before it is used up, and no use is spent on renewals", async () => {
+    const env = await user({ token_num_uses: 5, token_ttl: "60s" });
+    const clock = new FakeClock();
+    const metrics = new Requests();
+    const { vault, logs } = vaultOn(server, { env, clock, metrics });
+    const access = vault.access(userpass);
+    for (let round = 0; round < 12; round += 1) expect(await look(access)).toBe("absent");
+    const states = await Promise.all(Array.from({ length: 13 }, () => look(access)));
+    expect(new Set(states)).toEqual(new Set(["absent"]));
+    expect(logs.count("logged in")).toBe(5);
+    expect(metrics.list).toHaveLength(5 + 25);
+    expect(clock.timers).toBe(0);
+    await vault.close();
+  });
+
+  test("of a token with a use limit a refusal costs one look-up", async () => {
+    const token_policies = await admin.policy({ [`${mount}/data/*`]: ["read"] });
+    const env = await user({ token_num_uses: 4, token_policies });
+    const { vault, logs } = vaultOn(server, { env });
+    const access = vault.access(userpass);
+    await expect(access.write(place, plain({ a: "1" }), 0)).rejects.toMatchObject({ code: "VaultPermissionDenied" });
+    expect(logs.count("logged in")).toBe(1);
+    expect(await look(access)).toBe("absent");
+    expect(logs.count("logged in")).toBe(1);
+    await vault.close();
+  });
+
+  test("released, its token is revoked; the next use logs in anew", async () => {
+    const env = await user();
+    const clock = new FakeClock();
+    const { vault, logs } = vaultOn(server, { env, clock });
+    const before = vault.access(userpass);
+    expect(await look(before)).toBe("absent");
+    vault.release(userpass);
+    await scene.untilTokens(env.VAULT_USERNAME, 0);
+    expect(clock.timers).toBe(0);
+    expect(await look(before)).toBe("VaultUnavailable");
+    expect(await look(vault.access(userpass))).toBe("absent");
+    expect(logs.count("logged in")).toBe(2);
+    await vault.close();
+    expect(await accessorsOf(env.VAULT_USERNAME)).toEqual([]);
   });
 
   test("past the maximum life of its tokens nothing fails", async () => {
