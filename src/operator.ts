@@ -9,6 +9,7 @@ import type { Config } from "./config.ts";
 import { ObjectWriter } from "./controller/object-writer.ts";
 import { Reconciler } from "./controller/reconciler.ts";
 import { DividedShares, everything } from "./controller/shares.ts";
+import { ServiceAccounts } from "./controller/service-accounts.ts";
 import { Surroundings, secretIndexers } from "./controller/surroundings.ts";
 import { type Surveyed, survey } from "./controller/survey.ts";
 import { Watchdog } from "./controller/watchdog.ts";
@@ -147,16 +148,18 @@ function openDoors(
   };
   const elector = electorFor(config, election);
   const beforeMutation = () => elector?.assertLeading();
+  const client = new KubeClient({
+    ...common,
+    beforeMutation,
+    ...(config.kubeRateLimit && { rateLimit: config.kubeRateLimit }),
+  });
   return {
     elector,
     unguarded,
-    client: new KubeClient({
-      ...common,
-      beforeMutation,
-      ...(config.kubeRateLimit && { rateLimit: config.kubeRateLimit }),
-    }),
+    client,
     vault: createVault({
       ...config.vault,
+      serviceAccounts: new ServiceAccounts({ client, audience: config.vaultAudience }),
       logger,
       clock,
       beforeMutation,

@@ -15,8 +15,8 @@ export interface VaultCall {
 }
 
 export interface VaultClientOptions {
-  readonly transport: VaultTransport;
-  readonly session: Session;
+  readonly transport: Pick<VaultTransport, "send">;
+  readonly session: Pick<Session, "token" | "isReplaced">;
   /** Asked just before each request that changes something; throws when this process may not (any more). */
   readonly beforeMutation?: (() => void) | undefined;
 }
