@@ -21,14 +21,15 @@ import { silent } from "./runtime-env.ts";
 import { sessionScene } from "./session-scene.ts";
 import { Requests, vaultOn } from "./vault-fixture.ts";
 
-const { stack, kube, freshNamespace } = testEnv();
+const env = testEnv();
+const { stack, kube } = env;
 const server = stack.vault;
 const scene = await sessionScene(server);
 const { admin } = scene;
 const jwtMount = uniqueName("jwt");
 const role = uniqueName("role");
 /** Of the operator, and of the objects. */
-const [own, namespace] = await Promise.all([freshNamespace(), freshNamespace()]);
+const [own, namespace] = await Promise.all([env.freshNamespace(), env.freshNamespace()]);
 let operator: KubeClient;
 /** May do nothing. */
 let outsider: KubeClient;
@@ -116,7 +117,7 @@ test("by no other method", async () => {
 });
 
 test("the account of another namespace is another one: Vault refuses it, and says whom", async () => {
-  const other = await freshNamespace();
+  const other = await env.freshNamespace();
   await kube.apply(accountManifest(other));
   const { vault, access } = start({ serviceAccount: { namespace: other, name: account, role: `${role}-${account}` } });
   const { code, message } = await scene.failure(access);
@@ -153,7 +154,7 @@ test("renewed all the same when the API server cannot be asked", async () => {
 });
 
 test("renewed all the same when the account went with its namespace, in which no new login is to be had", async () => {
-  const going = await freshNamespace();
+  const going = await env.freshNamespace();
   await kube.apply(accountManifest(going));
   await admin.send("POST", `auth/kubernetes/role/${role}-${account}`, {
     bound_service_account_names: account,
@@ -175,9 +176,8 @@ test("renewed all the same when the account went with its namespace, in which no
 });
 
 test("1,000 looks as three identities are three logins and three living tokens", async () => {
-  const env = { ...(await scene.user()), ...roles() };
   const { vault, logs } = vaultOn(server, {
-    env,
+    env: { ...(await scene.user()), ...roles() },
     serviceAccounts: new ServiceAccounts({ client: operator, audience: "vault" }),
   });
   const serviceAccount = { namespace, name: account };
