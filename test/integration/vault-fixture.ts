@@ -44,7 +44,7 @@ export class Logs implements Logger {
 function transportTo(server: Server, changes: Partial<VaultTransportOptions> = {}): VaultTransportOptions {
   const { address, caFile } = server;
   const ca = caFile === undefined ? {} : { caCert: caFile };
-  return { address, namespace: "", timeoutMs: 5_000, maxRetries: 2, ...ca, ...changes };
+  return { address, timeoutMs: 5_000, maxRetries: 2, ...ca, ...changes };
 }
 
 /** The product's Vault. Without credentials: the root token. */

@@ -85,7 +85,7 @@ async function lead(job: Job): Promise<void> {
   const { address, caFile, token, mount } = job.vault;
   const vault = createVault({
     ...common,
-    transport: { address, namespace: "", caCert: caFile, timeoutMs: 5_000, maxRetries: 0 },
+    transport: { address, caCert: caFile, timeoutMs: 5_000, maxRetries: 0 },
     auth: {
       k8s: { role: "", loginEndpoint: "", tokenFile: "" },
       token: { token: new PlainValue(token) },
