@@ -62,12 +62,13 @@ export class Connections {
   /** Resolves when what is in flight has been answered. */
   async close(): Promise<void> {
     await Promise.all([...this.#open.values()].map(({ dispatcher }) => dispatcher.close()));
+    // undici refuses to close what has ended.
+    this.#open.clear();
   }
 
   /** What is in flight fails. */
   async destroy(): Promise<void> {
     const open = [...this.#open.values()];
-    // undici refuses to close what has been destroyed.
     this.#open.clear();
     await Promise.all(open.map(({ dispatcher }) => dispatcher.destroy()));
   }
