@@ -29,6 +29,11 @@ export class VaultCallError extends OperatorError {
 /** Of OpenSSL and Node, for a certificate (or a whole handshake) that does not hold. */
 const tlsTrouble = /CERT|ALTNAME|SELF_SIGNED|VERIFY|SIGNATURE|ISSUER|ERR_SSL|ERR_TLS|EPROTO/;
 
+/** Whether what was thrown in place of an answer is of the TLS handshake: then nothing was sent. */
+export function isHandshakeFailure(error: unknown): boolean {
+  return tlsTrouble.test(codeOf(error));
+}
+
 /**
  * The error for what undici, or Node below it, threw instead of an answer.
  * @param address scheme, host and port
@@ -36,7 +41,7 @@ const tlsTrouble = /CERT|ALTNAME|SELF_SIGNED|VERIFY|SIGNATURE|ISSUER|ERR_SSL|ERR
  */
 export function unreachable(address: string, error: unknown, proxy?: string): VaultCallError {
   const code = codeOf(error);
-  const isTls = tlsTrouble.test(code);
+  const isTls = isHandshakeFailure(error);
   const via = proxy === undefined ? "" : ` through the proxy ${proxy}`;
   const hint = isTls
     ? "the TLS handshake fails; check VAULT_CACERT or VAULT_CAPATH, VAULT_TLS_SERVER_NAME and whether the server speaks TLS"

@@ -1,6 +1,7 @@
 // The only door to Vault: a time-out on every attempt, retries of what is safe to repeat, redirects to servers that were
 // named to us, a bound on answers, and answers parsed without losing a digit or quoting a secret. Connections are in
 // connections.ts, what a server's answer means in errors.ts.
+import type { SecureContext } from "node:tls";
 import type { Dispatcher } from "undici";
 import type { Clock } from "../base/clock.ts";
 import type { Logger } from "../base/log.ts";
@@ -8,6 +9,7 @@ import { type RateLimit, RateLimiter } from "../base/rate-limit.ts";
 import { type ConnectionOptions, Connections } from "./connections.ts";
 import {
   cleaned,
+  isHandshakeFailure,
   isOutage,
   isSealed,
   nonsense,
@@ -175,7 +177,21 @@ export class VaultTransport {
   async #exchange(server: VaultServer, request: VaultRequest): Promise<RawAnswer> {
     const limiter = this.#limiter;
     if (limiter && !this.#stop.signal.aborted) await this.#wait((signal) => limiter.turn(signal));
-    const context = await this.#tls?.current();
+    for (;;) {
+      const context = await this.#tls?.current();
+      try {
+        return await this.#attempt(server, request, context);
+      } catch (error) {
+        if (!isHandshakeFailure(error)) throw error;
+        // Begun before a rotation that ended meanwhile? Then it is begun again: nothing was sent.
+        this.#tls?.invalidate();
+        if ((await this.#tls?.current()) === context) throw unreachable(server.address, error, server.proxy?.origin);
+      }
+    }
+  }
+
+  /** @throws what a handshake failed with, as it is; else what `send` throws */
+  async #attempt(server: VaultServer, request: VaultRequest, context: SecureContext | undefined): Promise<RawAnswer> {
     if (this.#closed) throw stopping();
     // Nothing may come between here and the request: another one could retire the connections.
     const dispatcher = this.#connections.to(server, context);
@@ -198,8 +214,7 @@ export class VaultTransport {
       if (guard.refusal !== undefined) throw guard.refusal.reason;
       // undici may wrap the reason that the time-out gave.
       abort.signal.throwIfAborted();
-      this.#tls?.invalidate();
-      throw unreachable(server.address, error, server.proxy?.origin);
+      throw isHandshakeFailure(error) ? error : unreachable(server.address, error, server.proxy?.origin);
     } finally {
       timer.cancel();
       this.#metrics?.requestDone(request.method, code, (this.#clock.monotonic() - started) / 1_000);

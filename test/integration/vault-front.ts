@@ -3,7 +3,7 @@
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type RequestListener, type ServerResponse } from "node:http";
 import { createServer as createTlsServer } from "node:https";
-import type { SecureContextOptions } from "node:tls";
+import { type SecureContextOptions, TLSSocket } from "node:tls";
 import { Agent, request } from "undici";
 import { freePort } from "../env/ports.ts";
 import type { Server } from "./vault-fixture.ts";
@@ -14,6 +14,8 @@ export interface Arrived {
   /** With the leading `/v1/`. */
   readonly path: string;
   readonly token: string | undefined;
+  /** Common name in the client's certificate. */
+  readonly client: string | undefined;
 }
 
 /** Answers in Vault's place, or returns false and leaves it to Vault. */
@@ -30,6 +32,8 @@ export interface FrontOptions {
 export interface Front extends AsyncDisposable {
   readonly address: string;
   readonly arrived: Arrived[];
+  /** How many connections have been made. */
+  connections(): number;
   /** Serves another certificate, or believes another authority, from now on. */
   rotate(tls: SecureContextOptions): void;
 }
@@ -41,7 +45,7 @@ export async function startFront(vault: Server, options: FrontOptions = {}): Pro
   const arrived: Arrived[] = [];
   const listener: RequestListener = (incoming, response) => {
     const token = incoming.headers["x-vault-token"]?.toString();
-    arrived.push({ method: incoming.method ?? "", path: incoming.url ?? "", token });
+    arrived.push({ method: incoming.method ?? "", path: incoming.url ?? "", token, client: clientOf(incoming) });
     if (inPlace(response, incoming)) return;
     passOn(incoming, response, { origin: vault.address, agent }).catch((error: unknown) => {
       response.destroy(error as Error);
@@ -49,11 +53,16 @@ export async function startFront(vault: Server, options: FrontOptions = {}): Pro
   };
   const secure = tls && createTlsServer({ ...tls, requestCert: tls.ca !== undefined }, listener);
   const server = secure ?? createServer(listener);
+  let connections = 0;
+  server.on("connection", () => {
+    connections += 1;
+  });
   const port = await freePort();
   await once(socketPath === undefined ? server.listen(port, "127.0.0.1") : server.listen(socketPath), "listening");
   return {
     address: socketPath === undefined ? `http${tls ? "s" : ""}://127.0.0.1:${port}` : `unix://${socketPath}`,
     arrived,
+    connections: () => connections,
     rotate: (next) => secure?.setSecureContext(next),
     async [Symbol.asyncDispose]() {
       server.closeAllConnections();
@@ -61,6 +70,11 @@ export async function startFront(vault: Server, options: FrontOptions = {}): Pro
       await agent.destroy();
     },
   };
+}
+
+function clientOf({ socket }: IncomingMessage): string | undefined {
+  const name = socket instanceof TLSSocket ? socket.getPeerCertificate().subject?.CN : undefined;
+  return Array.isArray(name) ? name.join() : name;
 }
 
 async function passOn(
