@@ -92,7 +92,7 @@ export class Connections {
       // As Go does: whom we believe to be Vault's we believe to be the proxy's.
       proxyTls: { timeout: connectTimeoutMs, ...tls, allowH2: false },
       // Plain HTTP goes through pools that would otherwise know nothing of ours.
-      factory: (origin, options) => new Pool(origin, { ...pool, ...options }),
+      factory: (origin, options) => new Pool(origin, Object.assign({}, pool, options)),
     });
   }
 }

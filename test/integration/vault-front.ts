@@ -9,7 +9,7 @@ import { freePort } from "../env/ports.ts";
 import type { Server } from "./vault-fixture.ts";
 
 /** A request that came in, as far as tests look at it. */
-export interface Arrived {
+interface Arrived {
   readonly method: string;
   /** With the leading `/v1/`. */
   readonly path: string;

@@ -37,9 +37,9 @@ test("no request fails while authority, server certificate and client certificat
   );
   const access = vault.access({ method: "token", namespace: "" });
   const failures: unknown[] = [];
-  let isOver = false;
+  const end = new AbortController();
   const workers = Array.from({ length: atOnce }, async () => {
-    while (!isOver) await access.read(place).catch((error: unknown) => failures.push(error));
+    while (!end.signal.aborted) await access.read(place).catch((error: unknown) => failures.push(error));
   });
   const lastClient = () => front.arrived.at(-1)?.client;
   await eventually(() => expect(lastClient()).toBe("old"));
@@ -67,7 +67,7 @@ test("no request fails while authority, server certificate and client certificat
   const known = front.connections();
   await eventually(() => expect(front.connections()).toBeGreaterThan(known));
 
-  isOver = true;
+  end.abort();
   await Promise.all(workers);
   await vault.close();
   expect(failures).toEqual([]);
