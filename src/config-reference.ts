@@ -59,6 +59,23 @@ export const runFlags = [
     description: "for whom the tokens are by which service accounts of objects log in to Vault",
   },
   {
+    name: "adopt",
+    value: "when",
+    default: "original",
+    description: `when data of unknown origin is written over: original (KV v1 yes, KV v2 when asked), always, never`,
+  },
+  {
+    name: "allow-vault-namespaces",
+    default: "false",
+    description: "objects may name a Vault namespace of their own (spec.vaultNamespace)",
+  },
+  {
+    name: "cluster-id",
+    value: "id",
+    default: "",
+    description: "names this cluster in the marks on secrets, to be kept when it is built anew; else kube-system's uid",
+  },
+  {
     name: "sync-period-seconds",
     value: "seconds",
     default: "120",
@@ -141,9 +158,30 @@ export const variables = [
   {
     name: "VAULT_ADDR",
     default: "https://127.0.0.1:8200",
-    description: "where Vault or OpenBao is",
+    description: "where Vault or OpenBao is: a URL, or unix:// and the path of a socket",
   },
   { name: "VAULT_AGENT_ADDR", default: "", description: "a Vault agent or proxy, used before VAULT_ADDR" },
+  {
+    name: "VAULT_REDIRECT_ADDRS",
+    default: "",
+    description: "other servers to which a standby may redirect, separated by commas; the token goes nowhere else",
+  },
+  {
+    name: "VAULT_PROXY_ADDR",
+    default: "",
+    description: "proxy for every request to Vault; before VAULT_HTTP_PROXY, HTTPS_PROXY and HTTP_PROXY",
+  },
+  { name: "VAULT_HTTP_PROXY", default: "", description: "as VAULT_PROXY_ADDR, which wins" },
+  { name: "HTTPS_PROXY", default: "", description: "proxy for a Vault at an https:// address; not for loopback" },
+  { name: "https_proxy", default: "", description: "as HTTPS_PROXY, which wins" },
+  { name: "HTTP_PROXY", default: "", description: "proxy for a Vault at an http:// address; not for loopback" },
+  { name: "http_proxy", default: "", description: "as HTTP_PROXY, which wins" },
+  {
+    name: "NO_PROXY",
+    default: "",
+    description: "hosts, domains, addresses and networks that HTTPS_PROXY and HTTP_PROXY are not for",
+  },
+  { name: "no_proxy", default: "", description: "as NO_PROXY, which wins" },
   { name: "VAULT_NAMESPACE", default: "", description: "Vault namespace of every request" },
   {
     name: "VAULT_CACERT",
@@ -155,7 +193,11 @@ export const variables = [
     default: "",
     description: "directory of such files, or one file, where VAULT_CACERT is not given",
   },
-  { name: "VAULT_CLIENT_CERT", default: "", description: "PEM file with the client certificate for Vault" },
+  {
+    name: "VAULT_CLIENT_CERT",
+    default: "",
+    description: "PEM file with the client certificate for Vault; re-read when it changes",
+  },
   { name: "VAULT_CLIENT_KEY", default: "", description: "PEM file with its private key" },
   { name: "VAULT_TLS_SERVER_NAME", default: "", description: "name to expect in Vault's certificate" },
   { name: "VAULT_SKIP_VERIFY", default: "false", description: "true: Vault's certificate is not checked" },

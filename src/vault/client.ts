@@ -6,7 +6,7 @@ import type { VaultAnswer, VaultTransport } from "./transport.ts";
 
 /** A request; the token is the session's. */
 export interface VaultCall {
-  readonly method: "GET" | "POST" | "PUT" | "DELETE";
+  readonly method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
   /** Below `/v1/`, percent-encoded. */
   readonly path: string;
   /** Vault namespace, "" for the root namespace. */
