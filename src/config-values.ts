@@ -107,3 +107,8 @@ export function parseServerUrl(text: string): string | undefined {
   if (url.username !== "" || url.password !== "" || url.search !== "" || url.hash !== "") return undefined;
   return url.href.replace(/\/+$/, "");
 }
+
+/** Without slashes at its ends, as Vault's paths and namespaces are named. */
+export function withoutOuterSlashes(text: string): string {
+  return text.replaceAll(/^\/+|\/+$/g, "");
+}

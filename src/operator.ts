@@ -10,6 +10,7 @@ import { KindWatchdog } from "./controller/kind-watchdog.ts";
 import { ObjectWriter } from "./controller/object-writer.ts";
 import { Reconciler } from "./controller/reconciler.ts";
 import { DividedShares, everything } from "./controller/shares.ts";
+import { ServiceAccounts } from "./controller/service-accounts.ts";
 import { Surroundings, secretIndexers } from "./controller/surroundings.ts";
 import { type Surveyed, survey } from "./controller/survey.ts";
 import { partialHandlers, secretHandlers, shardListener, type WatchesOptions } from "./controller/watches.ts";
@@ -146,16 +147,18 @@ function openDoors(
   };
   const elector = electorFor(config, election);
   const beforeMutation = () => elector?.assertLeading();
+  const client = new KubeClient({
+    ...common,
+    beforeMutation,
+    ...(config.kubeRateLimit && { rateLimit: config.kubeRateLimit }),
+  });
   return {
     elector,
     unguarded,
-    client: new KubeClient({
-      ...common,
-      beforeMutation,
-      ...(config.kubeRateLimit && { rateLimit: config.kubeRateLimit }),
-    }),
+    client,
     vault: createVault({
       ...config.vault,
+      serviceAccounts: new ServiceAccounts({ client, audience: config.vaultAudience }),
       logger,
       clock,
       beforeMutation,
