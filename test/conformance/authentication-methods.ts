@@ -82,6 +82,8 @@ export const methodRows: readonly MethodRow[] = [
   {
     method: "ldap",
     backend: "ldap",
+    // OpenBao 2.7 has it as a plugin to be installed, no longer built in.
+    hashicorpOnly: true,
     endpointVariable: "VAULT_LDAP_LOGIN_ENDPOINT",
     async setUp({ vault, mount, policy, servers: { directory, ldapPassword } }) {
       const { url, caPem: certificate, userDn: userdn } = directory;

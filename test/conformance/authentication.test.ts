@@ -5,12 +5,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { systemClock } from "../../src/base/clock.ts";
-import { loadConfig } from "../../src/config.ts";
+import { type Config, loadConfig } from "../../src/config.ts";
 import { type ClosableVault, createVault } from "../../src/vault/factory.ts";
 import type { AuthMethod } from "../../src/vault/vault.ts";
 import { pluginTypes, vaultWithAuthPlugins } from "../env/auth-plugins.ts";
 import { testEnv } from "../env/context.ts";
-import { eventually } from "../env/eventually.ts";
 import type { VaultInfo } from "../env/openbao.ts";
 import { mountKv, uniqueName } from "../env/unique.ts";
 import { VaultClient } from "../env/vault-client.ts";
@@ -78,7 +77,7 @@ describe.each(cells)("$method on the backend of $server", (row) => {
       (error: Error) => error,
     );
     expect(failure).toMatchObject({ code: "VaultLoginFailed", message: expect.stringContaining(`auth/${mount}/`) });
-    expect(failure?.message).toMatch(/check VAULT_/);
+    expect(failure?.message).toMatch(/check .*VAULT_/);
     expect(failure?.message).not.toContain("undefined");
     for (const secret of Object.values(wrong)) expect(`${failure?.message} ${operator.log()}`).not.toContain(secret);
     expect(await tokensOf(mount)).toEqual([]);
@@ -94,10 +93,13 @@ describe.each(cells)("$method on the backend of $server", (row) => {
     await operator.write();
     await endLogins(mount);
     await files(await credentials.wrong());
+    // Certificates are looked at once a second.
+    operator.pass(2_000);
     await expect(operator.write()).rejects.toMatchObject({ code: "VaultLoginFailed" });
     await files(right);
-    // The backoff of a refused login.
-    await eventually(() => operator.write());
+    // The backoff of a refused login ends, too.
+    operator.pass(2_000);
+    await operator.write();
     expect(operator.log()).not.toContain(Object.values(right)[0]);
   });
 
@@ -201,19 +203,24 @@ async function files(secrets: Environment): Promise<Environment> {
 function product(method: AuthMethod, env: Environment): Product {
   const loaded = loadConfig({ flags: {}, env: { VAULT_ADDR: info.address, VAULT_CACERT: info.caFile, ...env } });
   if ("problems" in loaded) throw new Error(loaded.problems.join("\n"));
-  const logs = new Logs();
-  return new Product(createVault({ ...loaded.config.vault, logger: logs, clock: systemClock }), method, logs);
+  return new Product(loaded.config.vault, method);
 }
 
 class Product implements AsyncDisposable {
   readonly #vault: ClosableVault;
   readonly #method: AuthMethod;
-  readonly #logs: Logs;
+  readonly #logs = new Logs();
+  #passedMs = 0;
 
-  constructor(product: ClosableVault, method: AuthMethod, logs: Logs) {
-    this.#vault = product;
+  constructor(options: Config["vault"], method: AuthMethod) {
+    const monotonic = () => systemClock.monotonic() + this.#passedMs;
+    this.#vault = createVault({ ...options, logger: this.#logs, clock: { ...systemClock, monotonic } });
     this.#method = method;
-    this.#logs = logs;
+  }
+
+  /** Lets time pass for the operator, so that nobody has to wait. */
+  pass(ms: number): void {
+    this.#passedMs += ms;
   }
 
   /** Writes a value to a path of its own, and makes sure that it is there. */

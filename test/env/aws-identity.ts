@@ -30,7 +30,7 @@ export async function startAwsIdentity(): Promise<AwsIdentity> {
   const moto = await startMoto();
   const checkSignatures = async (check: boolean) => {
     // The number of requests that are let through unchecked.
-    await post(`${moto.url}/moto-api/reset-auth`, check ? "0" : "inf");
+    await post(`${moto.url}/moto-api/reset-auth`, check ? "0" : "inf", { "content-type": "text/plain" });
   };
   try {
     const vault = await createUser(moto, "vault");
@@ -63,15 +63,12 @@ function iam(moto: Moto, action: string, parameters: Readonly<Record<string, str
   const authorization =
     "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/iam/aws4_request, SignedHeaders=host, Signature=none";
   const form = new URLSearchParams({ Action: action, Version: "2010-05-08", ...parameters });
-  return post(`${moto.url}/`, form.toString(), { authorization });
+  const headers = { authorization, "content-type": "application/x-www-form-urlencoded" };
+  return post(`${moto.url}/`, form.toString(), headers);
 }
 
-async function post(url: string, body: string, headers: Readonly<Record<string, string>> = {}): Promise<string> {
-  const answer = await request(url, {
-    method: "POST",
-    headers: { "content-type": "application/x-www-form-urlencoded", ...headers },
-    body,
-  });
+async function post(url: string, body: string, headers: Readonly<Record<string, string>>): Promise<string> {
+  const answer = await request(url, { method: "POST", headers, body });
   const text = await answer.body.text();
   if (answer.statusCode !== 200) throw new Error(`moto answered ${answer.statusCode}: ${text}`);
   return text;
