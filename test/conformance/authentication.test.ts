@@ -3,7 +3,7 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from "vitest";
 import { systemClock } from "../../src/base/clock.ts";
 import { type Config, loadConfig } from "../../src/config.ts";
 import { type ClosableVault, createVault } from "../../src/vault/factory.ts";
@@ -163,6 +163,17 @@ describe("iam", () => {
       code: "VaultLoginFailed",
       message: expect.stringContaining("VAULT_IAM_SERVER_ID"),
     });
+  });
+
+  test("without the pair the keys come from the chain of the AWS SDK", async () => {
+    const { VAULT_IAM_AWS_ACCESS_KEY_ID: id, VAULT_IAM_AWS_SECRET_ACCESS_KEY: secret, ...rest } = env;
+    vi.stubEnv("AWS_ACCESS_KEY_ID", id);
+    vi.stubEnv("AWS_SECRET_ACCESS_KEY", secret);
+    onTestFinished(() => {
+      vi.unstubAllEnvs();
+    });
+    await using operator = product("iam", rest);
+    await operator.write();
   });
 
   test("the STS of a region is signed for that region", async () => {
