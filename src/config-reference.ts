@@ -59,6 +59,23 @@ export const runFlags = [
     description: "for whom the tokens are by which service accounts of objects log in to Vault",
   },
   {
+    name: "adopt",
+    value: "when",
+    default: "original",
+    description: `when data of unknown origin is written over: original (KV v1 yes, KV v2 when asked), always, never`,
+  },
+  {
+    name: "allow-vault-namespaces",
+    default: "false",
+    description: "objects may name a Vault namespace of their own (spec.vaultNamespace)",
+  },
+  {
+    name: "cluster-id",
+    value: "id",
+    default: "",
+    description: "names this cluster in the marks on secrets, to be kept when it is built anew; else kube-system's uid",
+  },
+  {
     name: "sync-period-seconds",
     value: "seconds",
     default: "120",

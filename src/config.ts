@@ -1,6 +1,7 @@
 // Flags and environment → one frozen object. Everything that is wrong is listed at once, in words that say what to
 // write instead. Names, defaults and several texts are the contract with installations of the original
 // (docs/reference/configuration.md). What stands in a variable is never quoted: it may be a secret in the wrong place.
+import { type Adoption, adoptions } from "./api/adoption.ts";
 import { PlainValue } from "./base/plaintext.ts";
 import type { RateLimit } from "./base/rate-limit.ts";
 import {
@@ -45,6 +46,11 @@ export interface Config {
   readonly authMethod: AuthMethod;
   /** Of the tokens by which service accounts log in to Vault. */
   readonly vaultAudience: string;
+  /** When data of unknown origin is written over. */
+  readonly adoption: Adoption;
+  readonly allowVaultNamespaces: boolean;
+  /** In the marks on secrets; absent: the uid of the kube-system namespace. */
+  readonly clusterId?: string;
   /** 0: no resync. */
   readonly syncPeriodMs: number;
   readonly maxConcurrentReconciles: number;
@@ -103,6 +109,7 @@ export function loadConfig({ flags, env, namespace }: ConfigSources): Loaded {
     shards: read.flag("shards", integer(1, 256), "a whole number from 1 to 256"),
     authMethod: read.flag("vault-authentication-method", oneOf(authMethods), `one of ${authMethods.join(", ")}`),
     vaultAudience: read.flag("vault-audience", audience, "an audience of Vault's own, not the API server's"),
+    ...ownershipSettings(read),
     // A longer period would not fit into a timer.
     syncPeriodMs: read.flag("sync-period-seconds", integer(0, 2_000_000), "a whole number from 0 to 2000000") * 1_000,
     maxConcurrentReconciles: read.flag("max-concurrent-reconciles", integer(1, 1_000), "a whole number from 1 to 1000"),
@@ -129,6 +136,15 @@ function vaultSettings(read: Reader): VaultSettings {
   const namespace = read.optional("VAULT_NAMESPACE", withoutOuterSlashes, "a Vault namespace") ?? "";
   const transport = { ...vaultTransport(read), namespace };
   return { namespace, transport, auth: vaultAuth(read, transport.clientCert !== undefined) };
+}
+
+function ownershipSettings(read: Reader): Pick<Config, "adoption" | "allowVaultNamespaces" | "clusterId"> {
+  const clusterId = read.flag("cluster-id", clusterIdText, "up to 128 letters, digits and .:_-");
+  return {
+    adoption: read.flag("adopt", oneOf(adoptions), `one of ${adoptions.join(", ")}`),
+    allowVaultNamespaces: read.flag("allow-vault-namespaces", parseBoolean, "true or false"),
+    ...(clusterId !== "" && { clusterId }),
+  };
 }
 
 function kubeSettings(read: Reader): Pick<Config, "kubeRateLimit"> {
@@ -254,6 +270,10 @@ function audience(text: string): string | undefined {
 function timeout(text: string): number | undefined {
   const ms = parseSeconds(text);
   return ms === undefined || ms < 1 || ms > 2 ** 31 - 1 ? undefined : Math.round(ms);
+}
+
+function clusterIdText(text: string): string | undefined {
+  return /^[A-Za-z0-9.:_-]{0,128}$/.test(text) ? text : undefined;
 }
 
 function namespaceName(text: string): string | undefined {

@@ -190,7 +190,7 @@ export class Session {
   async #renew(active: Active, attempt: number): Promise<void> {
     const { door, login, clock, logger, who, random } = this.#options;
     const { transport, namespace } = door;
-    const { token, own } = active.grant;
+    const { token } = active.grant;
     const isOver = () => this.#active !== active || this.#closed;
     let started = clock.monotonic();
     try {
@@ -208,7 +208,8 @@ export class Session {
       const grant = answer.status < 400 ? grantOf(answer) : undefined;
       // No time to live is what Vault says of a token that ends within the second, too.
       if (grant?.ttlMs !== undefined) {
-        this.#activate({ ...grant, token, own }, started, Math.max(active.fullTtlMs, grant.ttlMs));
+        const { ttlMs, renewable } = grant;
+        this.#activate({ ...active.grant, ttlMs, renewable }, started, Math.max(active.fullTtlMs, ttlMs));
       } else logger.warn({ ...who, namespace, status: answer.status }, "Vault does not renew our token, it is used up");
     } catch (error) {
       if (isOver()) return;

@@ -21,7 +21,7 @@ export interface Grant {
 
 /** Where a login is sent. */
 export interface LoginDoor {
-  readonly transport: VaultTransport;
+  readonly transport: Pick<VaultTransport, "send">;
   /** Vault namespace, "" for the root namespace. */
   readonly namespace: string;
 }
