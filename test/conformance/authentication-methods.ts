@@ -1,13 +1,12 @@
 // The authentication methods as one table, for the matrix (authentication.test.ts): how each is set up on a server, what
 // the operator is told in its environment, and what a right and a wrong credential are.
-import { generateKeyPairSync, type KeyObject, sign } from "node:crypto";
 import type { AuthMethod } from "../../src/vault/vault.ts";
-import { type AwsIdentity, startAwsIdentity } from "../env/aws-identity.ts";
+import type { AwsIdentity } from "../env/aws-identity.ts";
 import { createAuthority } from "../env/certificates.ts";
-import { type Directory, startDirectory } from "../env/directory.ts";
-import { type GitHub, startGitHub } from "../env/github.ts";
+import { createIssuer } from "../env/issuer.ts";
 import type { KubeClient } from "../env/kube-client.ts";
 import type { KubernetesInfo } from "../env/kubernetes.ts";
+import { githubTeam, type LoginServers, userName } from "../env/login-servers.ts";
 import { uniqueName } from "../env/unique.ts";
 import { joinKubernetes } from "../env/vault-auth.ts";
 import type { VaultClient } from "../env/vault-client.ts";
@@ -15,14 +14,18 @@ import type { VaultClient } from "../env/vault-client.ts";
 type Environment = Readonly<Record<string, string>>;
 
 /** Where a method is set up. */
-export interface Ground {
+interface Ground {
   /** As root. */
   readonly vault: VaultClient;
   /** The backend is enabled at `auth/<mount>`. */
   readonly mount: string;
   /** What whoever logs in gets. */
   readonly policy: string;
-  readonly servers: OtherServers;
+  readonly servers: LoginServers;
+  readonly kubernetes: KubernetesInfo;
+  readonly kube: KubeClient;
+  /** Of the service accounts. */
+  readonly namespace: string;
 }
 
 /** What the operator is told. */
@@ -48,7 +51,7 @@ export interface MethodRow {
 }
 
 /** Name of everything: user, role, certificate. */
-const name = "kms-vault-operator";
+const name = userName;
 
 /** Every method but `token`, which has no backend to log in to. */
 export const methodRows: readonly MethodRow[] = [
@@ -128,7 +131,7 @@ export const methodRows: readonly MethodRow[] = [
     backend: "jwt",
     endpointVariable: "VAULT_JWT_LOGIN_ENDPOINT",
     async setUp({ vault, mount, policy }) {
-      const [ours, others] = [issuer(), issuer()];
+      const [ours, others] = [createIssuer(audience), createIssuer(audience)];
       await vault.write(`auth/${mount}/config`, { jwt_validation_pubkeys: [ours.publicPem] });
       await vault.write(`auth/${mount}/role/${name}`, {
         role_type: "jwt",
@@ -165,7 +168,7 @@ export const methodRows: readonly MethodRow[] = [
     backend: "kubernetes",
     filesOnly: true,
     endpointVariable: "VAULT_K8S_LOGIN_ENDPOINT",
-    async setUp({ vault, mount, policy, servers: { kubernetes, kube, namespace } }) {
+    async setUp({ vault, mount, policy, kubernetes, kube, namespace }) {
       await joinKubernetes(vault, mount, kubernetes);
       await vault.write(`auth/${mount}/role/${name}`, {
         bound_service_account_names: [name],
@@ -187,53 +190,11 @@ export function fileVariable(variable: string): string {
   return variable.startsWith("VAULT_CLIENT_") ? variable : `${variable}_FILE`;
 }
 
-/** The servers behind the methods. */
-export interface OtherServers extends AsyncDisposable {
-  readonly kubernetes: KubernetesInfo;
-  readonly kube: KubeClient;
-  /** Of the service accounts. */
-  readonly namespace: string;
-  readonly directory: Directory;
-  readonly ldapPassword: string;
-  readonly github: GitHub;
-  readonly githubToken: string;
-  readonly aws: AwsIdentity;
-}
-
-/** Starts the servers behind the methods. */
-export async function startOtherServers(
-  shared: Pick<OtherServers, "kubernetes" | "kube" | "namespace">,
-): Promise<OtherServers> {
-  const ldapPassword = uniqueName("ldap-password");
-  const githubToken = uniqueName("github-token");
-  const started = new AsyncDisposableStack();
-  try {
-    const directory = started.use(await startDirectory({ [name]: ldapPassword }));
-    const github = started.use(await startGitHub({ token: githubToken, team: githubTeam }));
-    const aws = started.use(await startAwsIdentity());
-    const all = started.move();
-    return {
-      ...shared,
-      directory,
-      ldapPassword,
-      github,
-      githubToken,
-      aws,
-      [Symbol.asyncDispose]: () => all.disposeAsync(),
-    };
-  } catch (error) {
-    await started.disposeAsync();
-    throw error;
-  }
-}
-
-const githubTeam = "operators";
-
 /** What the header X-Vault-AWS-IAM-Server-ID must say. */
 export const awsServerId = "vault.example.com";
 
 /** Tells an aws method how it reaches AWS, and as whom. */
-export async function configureAws(vault: VaultClient, mount: string, aws: AwsIdentity): Promise<void> {
+async function configureAws(vault: VaultClient, mount: string, aws: AwsIdentity): Promise<void> {
   await vault.write(`auth/${mount}/config/client`, {
     access_key: aws.vault.id,
     secret_key: aws.vault.secret,
@@ -245,33 +206,6 @@ export async function configureAws(vault: VaultClient, mount: string, aws: AwsId
 }
 
 const audience = "vault";
-
-/** Who signs JWTs. */
-export interface Issuer {
-  readonly publicPem: string;
-  /** A token for a subject, good for an hour. */
-  token(subject: string): string;
-}
-
-/** Makes a key pair. */
-export function issuer(): Issuer {
-  const { publicKey, privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
-  return {
-    publicPem: publicKey.export({ type: "spki", format: "pem" }).toString(),
-    token: (subject) => jsonWebToken(subject, privateKey),
-  };
-}
-
-function jsonWebToken(sub: string, privateKey: KeyObject): string {
-  const now = Math.floor(Date.now() / 1_000);
-  const parts = [
-    { alg: "ES256", typ: "JWT" },
-    { sub, aud: audience, iat: now, exp: now + 3_600 },
-  ];
-  const text = parts.map((part) => Buffer.from(JSON.stringify(part)).toString("base64url")).join(".");
-  const signature = sign("sha256", Buffer.from(text), { key: privateKey, dsaEncoding: "ieee-p1363" });
-  return `${text}.${signature.toString("base64url")}`;
-}
 
 /** A secret in one variable, and one that differs. */
 function secret(variable: string, right: string): Pick<Credentials, "right" | "wrong"> {

@@ -11,35 +11,29 @@ import type { AuthMethod } from "../../src/vault/vault.ts";
 import { pluginTypes, vaultWithAuthPlugins } from "../env/auth-plugins.ts";
 import { testEnv } from "../env/context.ts";
 import type { VaultInfo } from "../env/openbao.ts";
+import { type LoginServers, startLoginServers } from "../env/login-servers.ts";
 import { mountKv, uniqueName } from "../env/unique.ts";
 import { VaultClient } from "../env/vault-client.ts";
 import { Logs, plain } from "../integration/vault-fixture.ts";
-import {
-  awsServerId,
-  type Credentials,
-  fileVariable,
-  type MethodRow,
-  methodRows,
-  type OtherServers,
-  startOtherServers,
-} from "./authentication-methods.ts";
+import { awsServerId, type Credentials, fileVariable, type MethodRow, methodRows } from "./authentication-methods.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
 const cleanUp = new AsyncDisposableStack();
 const policy = uniqueName("matrix");
+const shared = testEnv();
 let info: VaultInfo;
 let vault: VaultClient;
-let servers: OtherServers;
+let servers: LoginServers;
+let namespace: string;
 let directory: string;
 let kv: string;
 
 beforeAll(async () => {
-  const { kube, stack, freshNamespace } = testEnv();
+  namespace = await shared.freshNamespace();
   info = cleanUp.use(await vaultWithAuthPlugins()).info;
   vault = new VaultClient(info);
-  const namespace = await freshNamespace();
-  servers = cleanUp.use(await startOtherServers({ kubernetes: stack.kubernetes, kube, namespace }));
+  servers = cleanUp.use(await startLoginServers());
   directory = await mkdtemp(join(tmpdir(), "authentication-"));
   cleanUp.defer(() => rm(directory, { recursive: true }));
   kv = await mountKv(vault, "v1");
@@ -192,7 +186,8 @@ describe("iam", () => {
 async function setUp(row: MethodRow, type: string): Promise<{ mount: string; credentials: Credentials }> {
   const mount = uniqueName(row.method);
   await vault.write(`sys/auth/${mount}`, { type });
-  return { mount, credentials: await row.setUp({ vault, mount, policy, servers }) };
+  const cluster = { kubernetes: shared.stack.kubernetes, kube: shared.kube, namespace };
+  return { mount, credentials: await row.setUp({ vault, mount, policy, servers, ...cluster }) };
 }
 
 function endpoint({ endpointVariable }: MethodRow, mount: string): Environment {

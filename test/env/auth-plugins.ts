@@ -1,5 +1,5 @@
-// HashiCorp's own auth backends, run by an OpenBao as plugins: aws and github, which OpenBao has not, and the others as
-// a second opinion beside OpenBao's, so that what holds for Vault is tried on Vault's code.
+// HashiCorp's own auth backends, run by an OpenBao as plugins: aws, github and ldap, which OpenBao has not built in, and
+// the others as a second opinion beside OpenBao's, so that what holds for Vault is tried on Vault's code.
 import { createHash } from "node:crypto";
 import { realpathSync } from "node:fs";
 import { readFile } from "node:fs/promises";
@@ -18,7 +18,7 @@ export const pluginTypes = {
   github: "github",
   jwt: "hashicorp-jwt",
   kubernetes: "hashicorp-kubernetes",
-  ldap: "hashicorp-ldap",
+  ldap: "ldap",
   userpass: "hashicorp-userpass",
 } as const;
 

@@ -5,7 +5,7 @@ import type { KubernetesInfo } from "./kubernetes.ts";
 import type { VaultInfo } from "./openbao.ts";
 import { VaultClient } from "./vault-client.ts";
 
-const reviewer = "vault-token-reviewer";
+const reviewer = "test-token-reviewer";
 const day = 24 * 60 * 60;
 
 /** Enables `userpass/` and, when there is an API server, `kubernetes/`. */

@@ -1,5 +1,5 @@
-// HashiCorp's own auth backends as plugins of OpenBao, for the tests: the two that OpenBao has not (aws, github), and the
-// others as a second opinion beside OpenBao's. One program; which backend it serves is its first argument.
+// HashiCorp's own auth backends as plugins of OpenBao, for the tests: those that OpenBao has not built in (aws, github,
+// ldap), and the others as a second opinion beside OpenBao's. One program; which backend it serves is its first argument.
 package main
 
 import (
