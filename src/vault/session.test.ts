@@ -38,12 +38,14 @@ const roles: fc.Arbitrary<TokenRole> = fc.record({
   type: fc.constantFrom("service", "batch"),
 });
 
-type Step = readonly ["use" | "wait", number] | readonly ["revoke" | "down" | "closed" | "up"];
+/** `life`: the life of a token, and so many seconds more or less. */
+type Step = readonly ["use" | "wait" | "life", number] | readonly ["revoke" | "down" | "closed" | "up"];
 
 const steps: fc.Arbitrary<Step[]> = fc.array(
   fc.oneof(
     fc.tuple(fc.constant("use" as const), fc.integer({ min: 1, max: 10 })),
     fc.tuple(fc.constant("wait" as const), fc.integer({ min: 1, max: 3 * hour })),
+    fc.tuple(fc.constant("life" as const), fc.integer({ min: -10, max: 10 })),
     fc.tuple(fc.constantFrom("revoke" as const, "down" as const, "closed" as const, "up" as const)),
   ),
   { maxLength: 40 },
@@ -69,6 +71,7 @@ test("whatever happens, no request fails without a cause, none comes too late, a
         if (!isExcused) expect(failed).toBe(0);
         if (vault.state === "down") expect(failed).toBe(amount);
       } else if (what === "wait") await clock.advance(amount * 1_000);
+      else if (what === "life") await clock.advance((role.ttl + amount) * 1_000);
       else if (what === "revoke") {
         // The first one is to be mended at once; what comes soon after it may wait.
         await clock.advance(betweenReplacementsMs);

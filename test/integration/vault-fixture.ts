@@ -62,7 +62,7 @@ export function vaultOn(
   { env = {}, auth, transport, ...rest }: VaultOnOptions = {},
 ): { readonly vault: ClosableVault; readonly logs: Logs } {
   const logs = new Logs();
-  const token = String(auth?.token.token.open() ?? server.rootToken);
+  const token = auth === undefined ? server.rootToken : String(auth.token.token.open());
   const isGiven = "VAULT_TOKEN" in env || "VAULT_TOKEN_FILE" in env;
   const vault = createVault({
     transport: transportTo(server, transport),
