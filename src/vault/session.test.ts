@@ -63,6 +63,8 @@ test("whatever happens, no request fails without a cause, none comes too late, a
     const { session, use } = sessionAt(vault, clock);
     let trouble = Number.NEGATIVE_INFINITY;
     let revoked = Number.NEGATIVE_INFINITY;
+    /** Of a use that an outage took nobody knows whether Vault counted it: such a token may be left to expire. */
+    let isCertain = true;
     for (const [what, amount = 0] of sequence) {
       const now = clock.monotonic();
       if (what === "use") {
@@ -80,17 +82,19 @@ test("whatever happens, no request fails without a cause, none comes too late, a
         revoked = clock.monotonic();
       } else {
         if (vault.state !== "up") trouble = now;
+        if (what === "down" && role.uses > 0) isCertain = false;
         vault.state = what;
       }
       expect(vault.late).toBe(0);
       expect(clock.timers).toBeLessThanOrEqual(1);
-      if (vault.state === "up" && clock.monotonic() - trouble > settledMs) expect(vault.leases).toBeLessThanOrEqual(1);
+      if (isCertain && vault.state === "up" && clock.monotonic() - trouble > settledMs)
+        expect(vault.leases).toBeLessThanOrEqual(1);
     }
     const couldRevoke = vault.state !== "down";
     const lost = vault.leases;
     await session.close();
     expect(clock.timers).toBe(0);
-    expect(vault.leases).toBe(couldRevoke ? Math.max(0, lost - 1) : lost);
+    if (isCertain) expect(vault.leases).toBe(couldRevoke ? Math.max(0, lost - 1) : lost);
   };
   await fc.assert(fc.asyncProperty(roles, steps, property), { numRuns: 300 });
 });

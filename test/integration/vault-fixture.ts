@@ -45,7 +45,7 @@ export class Logs implements Logger {
 function transportTo(server: Server, changes: Partial<VaultTransportOptions> = {}): VaultTransportOptions {
   const { address, caFile } = server;
   const ca = caFile === undefined ? {} : { caCert: caFile };
-  return { address, namespace: "", timeoutMs: 5_000, maxRetries: 2, ...ca, ...changes };
+  return { address, timeoutMs: 5_000, maxRetries: 2, ...ca, ...changes };
 }
 
 /** How the product's Vault is made; credentials as a user sets them, or a token alone. Without any: the root token. */
