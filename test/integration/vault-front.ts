@@ -96,6 +96,9 @@ async function passOn(
     ...(body.length > 0 && { body }),
   });
   const { location, "content-type": type } = answer.headers;
-  response.writeHead(answer.statusCode, { "content-type": String(type), ...(typeof location === "string" && { location }) });
+  response.writeHead(answer.statusCode, {
+    "content-type": String(type),
+    ...(typeof location === "string" && { location }),
+  });
   response.end(Buffer.from(await answer.body.arrayBuffer()));
 }
