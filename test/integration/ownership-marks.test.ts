@@ -125,9 +125,12 @@ describe("with Vault policies that were written for the original", () => {
     return asked.filter((one) => one.path === `${poor.v2}/metadata/${path}` && one.operation !== "read").length;
   }
 
-  test.each(["nothing", "readable"])(
-    "metadata %s: synced without a mark; the status says what is missing; not asked again with each look",
-    async (name) => {
+  test.each([
+    ["neither read nor written", "nothing"],
+    ["read only", "readable"],
+  ])(
+    "metadata may be %s: synced without a mark, the status says what is missing, and it is not tried with each look",
+    async (_what, name) => {
       const since = await poor.mark();
       const path = `${poor.v2}/data/${name}`;
       const object = await poor.sync(name, { path, secrets: await poor.entries({ k: "1" }) });

@@ -37,7 +37,7 @@ describe("the operator has no resync", () => {
 
   test("the period may be changed and taken away", async () => {
     await synced("changed", "1h");
-    await world.edit("changed", { syncPeriod: "500ms" });
+    await world.edit("changed", { syncPeriod: "1s" });
     await world.settled("changed");
     const mark = await world.mark();
     await eventually(async () => expect(await looks("changed", mark)).toBeGreaterThan(3));
@@ -45,7 +45,7 @@ describe("the operator has no resync", () => {
     await world.settled("changed");
     const after = await world.mark();
     const other = await world.mark();
-    await synced("paced", "500ms");
+    await synced("paced", "1s");
     await eventually(async () => expect(await looks("paced", other)).toBeGreaterThan(5));
     // A look that was due already may still come.
     expect(await looks("changed", after)).toBeLessThanOrEqual(1);
