@@ -114,6 +114,13 @@ describe("SoftDelete on KV v2", () => {
   });
 });
 
+test("SoftDelete on KV v1, where nothing could be undeleted: nothing is deleted, and an event says why", async () => {
+  await synced("soft-v1", "v1", { deletionPolicy: "SoftDelete" });
+  await world.remove("soft-v1");
+  await world.event("soft-v1", "Released", "KV v1");
+  expect(await world.atV1("soft-v1")).toEqual({ k: "v" });
+});
+
 test("one policy in the place of another: so are the finalizers, and the last one counts", async () => {
   await synced("changed", "v2", { deletionPolicy: "Destroy" });
   await world.edit("changed", { deletionPolicy: "SoftDelete" });
