@@ -137,6 +137,47 @@ describe.each(engines)("on KV %s", (engine: Engine) => {
   });
 });
 
+test("keys that come from a Partial meet others as well", async () => {
+  const path = `${world.v2}/data/partial`;
+  await world.applyPartial("common", { secrets: await world.entries({ one: "common" }) });
+  await untilOlder(await merged("partial-one", path, { one: "1" }));
+  await world.apply("partial-two", { path, writeMode, includeSecrets: ["common"] });
+  await world.settled("partial-two", "PathConflict");
+  expect(await world.atV2("partial")).toEqual({ one: "1" });
+});
+
+describe.each(engines)("from one mode to the other on KV %s", (engine: Engine) => {
+  test("Replace, then Merge: from then on others' keys are kept", async () => {
+    const name = `to-merge-${engine}`;
+    const path = `${world[engine]}/to-merge`;
+    const secrets = await world.entries({ mine: "1" });
+    await world.sync(name, { path, secrets });
+    await world.edit(name, { writeMode });
+    await world.settled(name);
+    await world.foreign(engine, "to-merge", { mine: "1", theirs: "x" });
+    await world.poke(name);
+    await world.edit(name, { secrets: await world.entries({ mine: "2" }) });
+    await world.settled(name);
+    expect(await world.at(engine, "to-merge")).toEqual({ mine: "2", theirs: "x" });
+  });
+
+  test("Merge, then Replace, alone: the secret is the object's", async () => {
+    const name = `to-replace-${engine}`;
+    await merged(name, `${world[engine]}/to-replace`, { mine: "1" });
+    await world.edit(name, { writeMode: "Replace", secrets: await world.entries({ other: "2" }) });
+    await world.settled(name);
+    expect(await world.at(engine, "to-replace")).toEqual({ other: "2" });
+  });
+});
+
+test("Merge, then Replace, beside others' keys on KV v2: AdoptionRequired, for those are not its own", async () => {
+  await world.foreignV2("crowded", { theirs: "x" });
+  await merged("crowded", `${world.v2}/crowded`, { mine: "1" });
+  await world.edit("crowded", { writeMode: "Replace" });
+  await world.settled("crowded", "AdoptionRequired");
+  expect(await world.atV2("crowded")).toEqual({ theirs: "x", mine: "1" });
+});
+
 test("the marks of the objects that share a secret stand beside each other, and each goes with its object", async () => {
   const path = `${world.v2}/data/marks`;
   await world.foreignCustom("marks", { note: "mine" });

@@ -3,7 +3,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { eventually } from "../env/eventually.ts";
 import { deleteFinalizer } from "../../src/api/kinds.ts";
-import { type Engine, engines, openWorld, type World } from "./world.ts";
+import { condition, type Engine, engines, openWorld, type World } from "./world.ts";
 
 let world: World;
 beforeAll(async () => {
@@ -13,6 +13,7 @@ beforeAll(async () => {
     [`${world.v1}/*`]: everything,
     [`${world.v2}/*`]: everything,
     [`${world.v2}/data/denied-new`]: ["read"],
+    [`${world.v2}/metadata/kept-old`]: ["read", "patch"],
     "sys/internal/ui/mounts/*": ["read"],
   });
   await world.start({ env: { VAULT_TOKEN: token } });
@@ -134,6 +135,21 @@ test("from KV v1 to KV v2 and back: nothing is left behind", async () => {
   await world.settled("engines");
   await untilRemoved("v2", "engines-new");
   expect(await world.atV1("engines-back")).toEqual({ k: "v" });
+});
+
+test("Vault denies the removal: the new location is written all the same, and the object says what is missing", async () => {
+  await settledAtOld("kept", { deletionPolicy: "Destroy" });
+  await world.edit("kept", { path: `${world.v2}/kept-new` });
+  await eventually(async () => {
+    const ready = condition(await world.get("kept"), "Ready");
+    expect(ready.message).toMatch(/metadata\/kept-old\b.*\bdelete\b/);
+    expect(ready.message).toContain(world.v2);
+  });
+  expect(await world.atV2("kept-new")).toEqual({ k: "v" });
+  expect(await world.atV2("kept-old")).toEqual({ k: "v" });
+  await world.edit("kept", { deletionPolicy: "Retain" });
+  const settled = await world.settled("kept");
+  expect(condition(settled, "Ready").message).not.toContain("kept-old");
 });
 
 describe("an unwritten new location never removes the old one:", () => {

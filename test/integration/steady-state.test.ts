@@ -12,7 +12,7 @@ let reads: readonly string[];
 let from: Awaited<ReturnType<World["mark"]>>;
 
 beforeAll(async () => {
-  world = await startWorld({ args: ["--sync-period-seconds=2"] });
+  world = await startWorld({ args: ["--sync-period-seconds=4"] });
   await world.applyPartial("shared", { secrets: await world.entries({ shared: "s" }), secretContext: {} });
   const secrets = [await world.entry("k", "v", { a: "1", b: "2" }), { key: "e", emptySecret: true }];
   await world.sync("v1", { path: `${world.v1}/steady`, secrets, includeSecrets: ["shared"] });

@@ -22,8 +22,7 @@ describe("objects that use the operator's own login", () => {
     const secrets = await world.entries({ k: "v" });
     await world.sync("v1", { path: `${world.v1}/v1`, deletionPolicy, secrets });
     await world.sync("v2", { path: `${world.v2}/v2`, deletionPolicy, secrets });
-    await world.sync("foreign", { path: `${world.v2}/foreign`, deletionPolicy, secrets });
-    await world.foreignV2("foreign", { k: "theirs" });
+    await world.sync("told", { path: `${world.v2}/told`, deletionPolicy, secrets });
     await terminate(world);
   });
   afterAll(() => world[Symbol.asyncDispose]());
@@ -34,8 +33,10 @@ describe("objects that use the operator's own login", () => {
   });
 
   test("an event that is refused holds nothing up", async () => {
-    await world.remove("foreign");
-    expect(await world.atV2("foreign")).toEqual({ k: "theirs" });
+    await world.annotate("told", { "k8s.patoarvizu.dev/deletion": "orphan" });
+    await world.remove("told");
+    expect(await world.atV2("told")).toEqual({ k: "v" });
+    await eventually(async () => expect(world.operator.output()).toContain("events cannot be written"));
     await world.expectUnharmed();
   });
 });

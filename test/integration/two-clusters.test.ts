@@ -47,6 +47,14 @@ test.each([
   expect(await here.atV2(name)).toEqual({ k: "edited" });
 });
 
+test("the second one merges keys of its own: that is PathConflict too, for the first would drop them", async () => {
+  await here.sync("merged", await specFor(here, "merged", "ours"));
+  const secrets = await there.entries({ other: "theirs" });
+  await there.apply("merged", { path: `${here.v2}/data/merged`, writeMode: "Merge", secrets });
+  await there.settled("merged", "PathConflict");
+  expect(await here.atV2("merged")).toEqual({ k: "ours" });
+});
+
 test("adopted by the second, the first notices at its next look and writes no more", async () => {
   await here.sync("taken-over", await specFor(here, "taken-over", "here"));
   const annotations = { "k8s.patoarvizu.dev/adopt": "true" };
