@@ -140,7 +140,7 @@ export const kmsVaultSecretSpecSchema = z.object({
       maxVersions: z
         .int()
         .min(0)
-        .max(4_294_967_295)
+
         .optional()
         .describe("Versions that Vault keeps; 0: as the mount says."),
       deleteVersionAfter: duration

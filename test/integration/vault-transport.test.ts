@@ -88,6 +88,25 @@ test("a read is repeated when it failed, a write only when it surely was not exe
   expect(limited.requests).toHaveLength(2);
 });
 
+test.each([
+  ["a secondary", 472],
+  ["a performance standby", 473],
+  ["a standby that is behind", 412],
+  ["a server that is busy for now", 503],
+])("%s did nothing: a write is sent again", async (_what, status) => {
+  const { access, requests } = await between((response, attempt) =>
+    attempt === 0 ? response.writeHead(status, { "retry-after": "0" }).end("{}") : response.writeHead(204).end(),
+  );
+  await access.write(place, plain({ a: "b" }));
+  expect(requests).toEqual(["PUT /v1/kv/x", "PUT /v1/kv/x"]);
+});
+
+test("a server that asks for more than ten seconds gets no second request before them", async () => {
+  const { access, requests } = await between((response) => response.writeHead(429, { "retry-after": "11" }).end("{}"));
+  await expect(access.read(place)).rejects.toMatchObject({ code: "VaultUnavailable", retryAfterMs: 11_000 });
+  expect(requests).toHaveLength(1);
+});
+
 test("VAULT_MAX_RETRIES is how often a read is repeated", async () => {
   const { access, requests } = await between(page(502, "bad gateway"), { transport: { maxRetries: 1 } });
   await expect(access.read(place)).rejects.toMatchObject({ code: "VaultUnavailable" });
@@ -126,18 +145,6 @@ test("after a time-out no connection is used that was idle then: they were lost 
   isLost = true;
   await expect(read(1)).rejects.toMatchObject({ code: "VaultUnavailable" });
   expect((await read(4)).map(({ state }) => state)).toEqual(["present", "present", "present", "present"]);
-});
-
-test("a redirect is not followed, and the token goes nowhere else", async () => {
-  const elsewhere = await between(page(200, found));
-  const { access } = await between((response) =>
-    response.writeHead(307, { location: `${elsewhere.address}/v1/kv/x` }).end(),
-  );
-  await expect(access.read(place)).rejects.toMatchObject({
-    code: "VaultUnavailable",
-    message: expect.stringContaining("redirects"),
-  });
-  expect(elsewhere.requests).toEqual([]);
 });
 
 test("an answer larger than any of Vault's is not read to its end", async () => {
@@ -196,6 +203,27 @@ test("VAULT_RATE_LIMIT holds requests back", async () => {
   // One look-up of the token and twelve reads, two of them at once: eleven turns of 20 ms.
   expect(requests).toHaveLength(12);
   expect(performance.now() - start).toBeGreaterThan(200);
+});
+
+test("a stop waits neither for turns nor to ask again; what is in flight is answered", async () => {
+  const clock = new FakeClock();
+  const answers: ServerResponse[] = [];
+  const { access, vault, requests, logs } = await between((response) => answers.push(response), {
+    clock,
+    transport: { rateLimit: { perSecond: 0.001, burst: 3 } },
+  });
+  // One turn is the look-up of the token.
+  const reads = Array.from({ length: 5 }, () => access.read(place).catch((error: unknown) => error));
+  await eventually(() => expect(answers).toHaveLength(2));
+  answers[1]?.writeHead(500).end('{"errors":[]}');
+  await eventually(() => expect(logs.count("retrying request to Vault")).toBe(1));
+  const closed = vault.close();
+  const stopped = { code: "VaultUnavailable", message: "the operator is stopping and calls Vault no more" };
+  expect(await Promise.all(reads.slice(1))).toMatchObject([stopped, stopped, stopped, stopped]);
+  answers[0]?.end(found);
+  expect(await reads[0]).toMatchObject({ state: "present" });
+  await closed;
+  expect(requests).toHaveLength(2);
 });
 
 test("closing waits five seconds for an answer, and no longer", async () => {
