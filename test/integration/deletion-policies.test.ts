@@ -105,8 +105,18 @@ describe("SoftDelete on KV v2", () => {
     expect(versions["1"].deletion_time).not.toBe("");
   });
 
-  test("someone else has written since: nothing is deleted", async () => {
+  test("what someone else only wrote over, under the object's mark, goes with it and can be undeleted too", async () => {
+    await synced("soft-drift", "v2", { deletionPolicy: "SoftDelete" });
+    await world.foreignV2("soft-drift", { k: "theirs" });
+    await world.remove("soft-drift");
+    expect(await world.atV2("soft-drift")).toBeUndefined();
+    await world.vault.write(`${world.v2}/undelete/soft-drift`, { versions: [2] });
+    expect(await world.atV2("soft-drift")).toEqual({ k: "theirs" });
+  });
+
+  test("someone else has wiped the path and written there since: nothing is deleted", async () => {
     await synced("soft-foreign", "v2", { deletionPolicy: "SoftDelete" });
+    await world.vault.delete(`${world.v2}/metadata/soft-foreign`);
     await world.foreignV2("soft-foreign", { k: "theirs" });
     await world.remove("soft-foreign");
     await world.event("soft-foreign", "Released");
