@@ -113,9 +113,9 @@ export async function startFaultRelay(options: RelayOptions): Promise<FaultRelay
   };
 }
 
-/** Calls that change something; an event changes nothing that anyone acts on. */
+/** Calls that change something; an event changes nothing that anyone acts on, nor does the sentinel's status. */
 function isCounted({ method = "", url = "" }: IncomingMessage): boolean {
-  return !["GET", "HEAD", "LIST"].includes(method) && !url.includes("/events");
+  return !["GET", "HEAD", "LIST"].includes(method) && !/\/events|\/sentinel/.test(url);
 }
 
 interface Exchange {

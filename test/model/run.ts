@@ -2,7 +2,7 @@
 // is seen must be what one of the possible worlds shows; at the end everything is healed, and the invariants are held
 // against what is seen, without the model.
 import { setTimeout as sleep } from "node:timers/promises";
-import { atRest, type Belief, belief, looked, narrowed, restarted, stepped } from "./belief.ts";
+import { atRest, type Belief, belief, looked, narrowed, restarted, type Seen, stepped } from "./belief.ts";
 import type { Moment } from "./fault-relay.ts";
 import { Invariants } from "./invariants.ts";
 import type { Servers } from "./servers.ts";
@@ -34,14 +34,14 @@ const restMs = Number(process.env["MODEL_REST_MS"] ?? 8_000);
 export async function play(servers: Servers, { engines, moves }: Scenario): Promise<void> {
   await using system = new System(servers, engines);
   await system.open();
-  const run = new Run(system, belief([newWorld(engines)]));
+  const run = new Run(system, engines);
   for (const move of moves) await run.make(move);
   await run.finish();
 }
 
 class Run {
   readonly #system: System;
-  readonly #invariants = new Invariants();
+  readonly #invariants: Invariants;
   readonly #log: string[] = [];
   #belief: Belief;
   #isArmed = false;
@@ -50,9 +50,10 @@ class Run {
   #isStirred = false;
   #isTerminating = false;
 
-  constructor(system: System, start: Belief) {
+  constructor(system: System, engines: Scenario["engines"]) {
     this.#system = system;
-    this.#belief = start;
+    this.#belief = belief([newWorld(engines)]);
+    this.#invariants = new Invariants(engines);
   }
 
   async make(move: Move): Promise<void> {
@@ -87,7 +88,6 @@ class Run {
     // Once more, so that a state that was only passed through is found out.
     this.#isStirred = true;
     await this.settle();
-    this.#invariants.check(await this.#system.see(), this.#system.said);
   }
 
   /** Waits until the operator has come to rest at a state that the model knows. */
@@ -95,17 +95,20 @@ class Run {
     if (!this.#isStirred) return;
     this.#log.push("settle");
     let expected = await this.#resting();
-    await this.#system.poke();
     const until = performance.now() + restMs;
     for (;;) {
       if (!this.#isDown && (await this.#noticeCrash())) {
         expected = await this.#resting();
         continue;
       }
-      const seen = canonical(await this.#system.see());
+      // What it is doing may still change what is seen.
+      const isIdle = await this.#system.isIdle();
+      const view = await this.#system.see();
+      const seen = canonical(view);
       const matching = narrowed(expected, seen);
-      if (matching.size > 0 && (await this.#system.hasLooked())) {
+      if (matching.size > 0 && isIdle) {
         this.#belief = matching;
+        this.#holdInvariants(view);
         break;
       }
       if (performance.now() > until) throw this.#failure(seen, expected);
@@ -129,6 +132,7 @@ class Run {
     } else if (this.#isArmed) {
       this.#belief = looked(this.#belief, true);
     }
+    await this.#system.poke();
     return atRest(this.#belief);
   }
 
@@ -141,7 +145,7 @@ class Run {
     await this.#noticeCrash();
     const facts = await this.#system.carryOut(step);
     this.#log.push(canonical({ ...step, ...(!facts.done && { refused: true }) }));
-    this.#invariants.note(step, facts, await this.#system.see());
+    this.#invariants.note(step, facts);
     const before = this.#isDown ? this.#belief : looked(this.#belief, this.#isArmed);
     this.#belief = stepped(before, step, facts);
     this.#isStirred = true;
@@ -176,6 +180,14 @@ class Run {
       this.#isStirred = false;
     }
     this.#isStirred = true;
+  }
+
+  #holdInvariants(view: Seen): void {
+    try {
+      this.#invariants.check(view);
+    } catch (error) {
+      throw this.#failure(`${(error as Error).message}, in ${canonical(view)}`, this.#belief);
+    }
   }
 
   #failure(seen: string, expected: Belief): Error {

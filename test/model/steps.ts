@@ -58,6 +58,8 @@ export interface Facts {
   /** Of an object that was created. */
   readonly uid?: string;
   readonly order?: string;
+  /** Of KV v2 data that was written. */
+  readonly version?: number;
 }
 
 /** The world after a step; undefined where the servers would have answered otherwise than they did. */

@@ -26,6 +26,15 @@ type Answer = any;
 /** What decrypts to nothing: base64, but no ciphertext of any key. */
 const garbage = Buffer.from("no ciphertext at all").toString("base64");
 
+/**
+ * An object that leads nowhere. Watches tell everything in order, so once its last edit has been looked at, the operator
+ * has heard of all that happened before.
+ */
+const sentinel = "sentinel";
+
+const busyMetrics = ["controller_runtime_active_workers", "workqueue_depth"];
+const isBusy = new RegExp(String.raw`^(${busyMetrics.join("|")})\{.*\} [^0]`, "m");
+
 export class System implements AsyncDisposable {
   readonly namespace = uniqueName("model");
   readonly #servers: Servers;
@@ -36,8 +45,6 @@ export class System implements AsyncDisposable {
   readonly #versions = new Map<string, unknown>();
   #operator: Operator | undefined;
   #pokes = 0;
-  /** Reconciles that the running operator has to end before all that happened so far was looked at. */
-  #expected = 0;
 
   constructor(servers: Servers, engines: Readonly<Record<PlaceName, Engine>>) {
     this.#servers = servers;
@@ -45,7 +52,14 @@ export class System implements AsyncDisposable {
   }
 
   async open(): Promise<void> {
-    await this.#servers.kube.create({ apiVersion: "v1", kind: "Namespace", metadata: { name: this.namespace } });
+    const { kube } = this.#servers;
+    await kube.create({ apiVersion: "v1", kind: "Namespace", metadata: { name: this.namespace } });
+    await kube.create(
+      kmsVaultSecret(
+        { namespace: this.namespace, name: sentinel },
+        { path: "sys/0", secrets: [{ key: "k", emptySecret: true }] },
+      ),
+    );
     await this.start();
   }
 
@@ -53,7 +67,6 @@ export class System implements AsyncDisposable {
   async start(): Promise<void> {
     this.#servers.point.reset();
     this.#operator = await this.#servers.startOperator(this.namespace);
-    this.#expected = 0;
   }
 
   /** Lets so many calls pass, then ends the operator. */
@@ -77,7 +90,7 @@ export class System implements AsyncDisposable {
   async carryOut(step: Step): Promise<Facts> {
     switch (step.do) {
       case "kms":
-        await this.#servers.kms.faults(step.up ? {} : { outage: "error" });
+        await this.#servers.kms.faults(step.up ? {} : { outage: "error", operations: ["Decrypt"] });
         return { done: true };
       case "create":
         return this.#create(step);
@@ -86,8 +99,7 @@ export class System implements AsyncDisposable {
       case "undelete":
       case "destroy":
       case "wipe":
-        await this.#meddle(step);
-        return { done: true };
+        return { done: true, ...(await this.#meddle(step)) };
       default:
         return this.#change(step);
     }
@@ -108,22 +120,28 @@ export class System implements AsyncDisposable {
     await this.#servers.kube.delete({ apiVersion: "v1", plural: "namespaces", name: this.namespace });
   }
 
-  /** Asks for a look at each object. */
+  /** Asks for a look at each object, and last of all at the sentinel. */
   async poke(): Promise<void> {
-    const before = await this.#reconciles();
     this.#pokes += 1;
     const annotations = { "k8s.patoarvizu.dev/reconcile-requested-at": String(this.#pokes) };
-    const poked = await Promise.all(
-      objectNames.map((name) =>
-        this.#asked(() => this.#servers.kube.patch(this.#path(name), { metadata: { annotations } })),
-      ),
-    );
-    this.#expected = before + poked.filter((it) => it !== undefined).length;
+    for (const name of objectNames) {
+      await this.#asked(() => this.#servers.kube.patch(this.#path(name), { metadata: { annotations } }));
+    }
+    await this.#servers.kube.patch(this.#path(sentinel), { spec: { path: `sys/${this.#pokes}` } });
   }
 
-  /** Whether the operator has looked as often as it was asked to. */
-  async hasLooked(): Promise<boolean> {
-    return (await this.#reconciles()) >= this.#expected;
+  /** Whether the operator has heard of everything up to the last poke, and has nothing to do any more. */
+  async isIdle(): Promise<boolean> {
+    const { metadata, status } = await this.#servers.kube.get(this.#path(sentinel));
+    if (status?.observedGeneration !== metadata.generation || this.#operator === undefined) return false;
+    try {
+      const metrics = await this.#operator.metrics();
+      return busyMetrics.every((name) => metrics.includes(`\n${name}`)) && !isBusy.test(metrics);
+    } catch (error) {
+      // It may have ended just now.
+      if (this.#servers.point.hasStruck) return false;
+      throw error;
+    }
   }
 
   async see(): Promise<Seen> {
@@ -208,22 +226,23 @@ export class System implements AsyncDisposable {
     return { record: { format: "v1", namespace: "", ...where, version: 1, mac: "AAAA" } };
   }
 
-  async #meddle(step: OutsiderStep): Promise<void> {
+  async #meddle(step: OutsiderStep): Promise<Pick<Facts, "version">> {
     const { vault, mounts } = this.#servers;
     const at = this.#pathOf(step.place);
     if (this.#engines[step.place] === "v1") {
       if (step.do === "write") await vault.write(`${mounts.v1}/${at}`, step.data);
       if (step.do === "wipe") await vault.delete(`${mounts.v1}/${at}`);
-      return;
+      return {};
     }
     const data = `${mounts.v2}/data/${at}`;
-    if (step.do === "write") await vault.write(data, { data: step.data });
-    else if (step.do === "softDelete") await vault.delete(data);
+    if (step.do === "write") return { version: (await vault.write(data, { data: step.data })).data.version };
+    if (step.do === "softDelete") await vault.delete(data);
     else if (step.do === "wipe") await vault.delete(`${mounts.v2}/metadata/${at}`);
     else {
       const versions = [(await this.#seePlace(step.place)).length];
       if (versions[0] !== 0) await vault.write(`${mounts.v2}/${step.do}/${at}`, { versions });
     }
+    return {};
   }
 
   async #specOf({ place, entries, policy, suspended }: Secret): Promise<object> {
@@ -271,17 +290,6 @@ export class System implements AsyncDisposable {
     return { deleting: metadata.deletionTimestamp !== undefined, ready, ...(version !== undefined && { version }) };
   }
 
-  async #reconciles(): Promise<number> {
-    if (this.#operator === undefined || this.#servers.point.hasStruck) return 0;
-    try {
-      return await this.#operator.metric("controller_runtime_reconcile_total");
-    } catch (error) {
-      // It may have ended just now.
-      if (this.#servers.point.hasStruck) return 0;
-      throw error;
-    }
-  }
-
   /** The answer; undefined where the API server refuses for what the object is (not). */
   async #asked(ask: () => Promise<Answer>): Promise<Answer> {
     try {
@@ -292,7 +300,7 @@ export class System implements AsyncDisposable {
     }
   }
 
-  #path(name: ObjectName): ObjectPath {
+  #path(name: ObjectName | typeof sentinel): ObjectPath {
     return secretPath({ namespace: this.namespace, name });
   }
 
