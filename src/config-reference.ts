@@ -1,5 +1,6 @@
 // Everything that `run` can be told, as data: the flags and the environment variables with their defaults. config.ts
 // reads by these tables and the help prints them, so that neither can say something that the other does not.
+import { authVariables } from "./vault/auth/environment.ts";
 import { authMethods } from "./vault/vault.ts";
 
 export const logLevels = ["debug", "info", "warn", "error"] as const;
@@ -50,6 +51,29 @@ export const runFlags = [
     value: "method",
     default: "token",
     description: `how to log in to Vault where an object does not say: ${authMethods.join(", ")}`,
+  },
+  {
+    name: "vault-audience",
+    value: "audience",
+    default: "vault",
+    description: "for whom the tokens are by which service accounts of objects log in to Vault",
+  },
+  {
+    name: "adopt",
+    value: "when",
+    default: "original",
+    description: `when data of unknown origin is written over: original (KV v1 yes, KV v2 when asked), always, never`,
+  },
+  {
+    name: "allow-vault-namespaces",
+    default: "false",
+    description: "objects may name a Vault namespace of their own (spec.vaultNamespace)",
+  },
+  {
+    name: "cluster-id",
+    value: "id",
+    default: "",
+    description: "names this cluster in the marks on secrets, to be kept when it is built anew; else kube-system's uid",
   },
   {
     name: "sync-period-seconds",
@@ -155,16 +179,7 @@ export const variables = [
   { name: "VAULT_CLIENT_TIMEOUT", default: "60s", description: "per request, in seconds or as a duration" },
   { name: "VAULT_MAX_RETRIES", default: "2", description: "retries of a request that is safe to repeat" },
   { name: "VAULT_RATE_LIMIT", default: "", description: "requests per second, with an optional burst: 10 or 10:20" },
-  { name: "VAULT_K8S_ROLE", default: "kms-vault-operator", description: "k8s: role to log in to" },
-  { name: "VAULT_K8S_LOGIN_ENDPOINT", default: "auth/kubernetes/login", description: "k8s: API path of the login" },
-  {
-    name: "VAULT_K8S_TOKEN_FILE",
-    default: "/var/run/secrets/kubernetes.io/serviceaccount/token",
-    description: "k8s: file with the service account token, re-read at each login",
-  },
-  { name: "VAULT_TOKEN", default: "", description: "token: the token" },
-  { name: "VAULT_USERNAME", default: "", description: "userpass: the user, who logs in at auth/userpass/login/" },
-  { name: "VAULT_PASSWORD", default: "", description: "userpass: the password" },
+  ...authVariables,
   { name: "AWS_REGION", default: "", description: "region of KMS; else AWS_DEFAULT_REGION, the shared config file" },
   { name: "AWS_DEFAULT_REGION", default: "", description: "region of KMS, where AWS_REGION is not given" },
 ] as const satisfies readonly Variable[];

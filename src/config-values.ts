@@ -1,6 +1,7 @@
 // The text forms of configuration values. Flags and variables were written for a Go program, so booleans, integers and
 // durations are read exactly as Go's strconv and time packages, and Vault's own client, read them.
 // Every reader is pure and gives undefined for what it cannot read.
+import { parseDuration } from "./base/duration.ts";
 
 /** Go's `strconv.ParseBool`. */
 export function parseBoolean(text: string): boolean | undefined {
@@ -28,29 +29,6 @@ export function parseInteger(text: string): number | undefined {
     return text.startsWith("-") && value !== 0 ? -value : value;
   }
   return undefined;
-}
-
-const unitMs: Readonly<Record<string, number>> = {
-  ns: 1e-6,
-  us: 1e-3,
-  µs: 1e-3,
-  μs: 1e-3,
-  ms: 1,
-  s: 1_000,
-  m: 60_000,
-  h: 3_600_000,
-};
-
-/** Go's `time.ParseDuration` (`1m30s`, `1.5s`), in milliseconds. */
-export function parseDuration(text: string): number | undefined {
-  const [, sign, rest = ""] = /^([+-]?)(.*)$/s.exec(text) ?? [];
-  if (rest === "0") return 0;
-  if (!/^((\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|s|m|h))+$/.test(rest)) return undefined;
-  let total = 0;
-  for (const [, amount, unit = ""] of rest.matchAll(/(\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|s|m|h)/g)) {
-    total += Number(amount) * (unitMs[unit] ?? Number.NaN);
-  }
-  return sign === "-" ? -total : total;
 }
 
 /** Vault's `ParseDurationSecond`: whole seconds, or a duration. In milliseconds. */
@@ -106,4 +84,9 @@ export function parseServerUrl(text: string): string | undefined {
   if (url === null || !["http:", "https:"].includes(url.protocol) || url.hostname === "") return undefined;
   if (url.username !== "" || url.password !== "" || url.search !== "" || url.hash !== "") return undefined;
   return url.href.replace(/\/+$/, "");
+}
+
+/** Without slashes at its ends, as Vault's paths and namespaces are named. */
+export function withoutOuterSlashes(text: string): string {
+  return text.replaceAll(/^\/+|\/+$/g, "");
 }

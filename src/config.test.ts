@@ -15,6 +15,10 @@ function problemsOf(flags: FlagValues, env: Environment = {}): readonly string[]
   return "problems" in loaded ? loaded.problems : [];
 }
 
+function notSet(...names: readonly string[]): string[] {
+  return names.map((name) => `Environment variable ${name} not set`);
+}
+
 test("defaults are the contract's", () => {
   expect(configOf()).toEqual({
     metricsAddress: { port: 8080 },
@@ -22,6 +26,7 @@ test("defaults are the contract's", () => {
     shards: 1,
     kubeRateLimit: { perSecond: 500, burst: 1_000 },
     authMethod: "token",
+    vaultAudience: "vault",
     syncPeriodMs: 120_000,
     maxConcurrentReconciles: 16,
     kms: { maxInFlight: 64 },
@@ -43,8 +48,22 @@ test("defaults are the contract's", () => {
           loginEndpoint: "auth/kubernetes/login",
           tokenFile: "/var/run/secrets/kubernetes.io/serviceaccount/token",
         },
-        token: {},
-        userpass: {},
+        token: { token: { variable: "VAULT_TOKEN" } },
+        userpass: { password: { variable: "VAULT_PASSWORD" }, loginEndpoint: "auth/userpass/login" },
+        approle: {
+          secretId: { variable: "VAULT_APPROLE_SECRET_ID" },
+          wrapped: false,
+          loginEndpoint: "auth/approle/login",
+        },
+        github: { token: { variable: "VAULT_GITHUB_TOKEN" }, loginEndpoint: "auth/github/login" },
+        iam: {
+          secretAccessKey: { variable: "VAULT_IAM_AWS_SECRET_ACCESS_KEY" },
+          loginEndpoint: "auth/aws/login",
+          stsEndpoint: "https://sts.amazonaws.com",
+        },
+        jwt: { jwt: { variable: "VAULT_JWT" }, loginEndpoint: "auth/jwt/login" },
+        cert: { loginEndpoint: "auth/cert/login", hasClientCertificate: false },
+        ldap: { password: { variable: "VAULT_LDAP_PASSWORD" }, loginEndpoint: "auth/ldap/login" },
       },
     },
   });
@@ -73,8 +92,19 @@ describe("flags", () => {
     [{ "metrics-addr": "8080" }, 'an address such as :8080 or 127.0.0.1:8080, or 0, not "8080"'],
     [{ "health-probe-bind-address": "x" }, 'an address such as :8081, or 0, not "x"'],
     [{ "enable-leader-election": "yes" }, 'true or false, not "yes"'],
-    [{ "vault-authentication-method": "approle" }, 'one of k8s, token, userpass, not "approle"'],
-    [{ "vault-authentication-method": "" }, 'one of k8s, token, userpass, not ""'],
+    [
+      { "vault-authentication-method": "kerberos" },
+      'one of k8s, token, userpass, approle, github, iam, jwt, cert, ldap, not "kerberos"',
+    ],
+    [
+      { "vault-authentication-method": "" },
+      'one of k8s, token, userpass, approle, github, iam, jwt, cert, ldap, not ""',
+    ],
+    [{ "vault-audience": "" }, "an audience of Vault's own, not the API server's, not \"\""],
+    [
+      { "vault-audience": "https://kubernetes.default.svc" },
+      "an audience of Vault's own, not the API server's, not \"https://kubernetes.default.svc\"",
+    ],
     [{ "sync-period-seconds": "-1" }, 'a whole number from 0 to 2000000, not "-1"'],
     [{ "sync-period-seconds": "1.5" }, 'a whole number from 0 to 2000000, not "1.5"'],
     [{ "max-concurrent-reconciles": "0" }, 'a whole number from 1 to 1000, not "0"'],
@@ -123,6 +153,14 @@ describe("environment", () => {
       { vault: { auth: { k8s: { role: "r", loginEndpoint: "auth/other/login", tokenFile: "/t" } } } },
     ],
     [{ VAULT_USERNAME: "u" }, { vault: { auth: { userpass: { username: "u" } } } }],
+    [{ VAULT_TOKEN_FILE: "/t" }, { vault: { auth: { token: { token: { file: "/t" } } } } }],
+    [{ VAULT_APPROLE_SECRET_ID_WRAPPED: "T" }, { vault: { auth: { approle: { wrapped: true } } } }],
+    [{ VAULT_LDAP_LOGIN_ENDPOINT: "/auth/a/login/" }, { vault: { auth: { ldap: { loginEndpoint: "auth/a/login" } } } }],
+    [{ VAULT_IAM_STS_ENDPOINT: "http://sts:80/" }, { vault: { auth: { iam: { stsEndpoint: "http://sts" } } } }],
+    [
+      { VAULT_CLIENT_CERT: "/a", VAULT_CLIENT_KEY: "/b", VAULT_CERT_ROLE: "r" },
+      { vault: { auth: { cert: { role: "r", hasClientCertificate: true } } } },
+    ],
   ])("%j", (env, part) => {
     expect(configOf({}, env)).toMatchObject(part);
   });
@@ -138,6 +176,8 @@ describe("environment", () => {
     ["VAULT_CLIENT_TIMEOUT", "1000h"],
     ["VAULT_MAX_RETRIES", "-1"],
     ["VAULT_RATE_LIMIT", "fast"],
+    ["VAULT_APPROLE_SECRET_ID_WRAPPED", "yes"],
+    ["VAULT_IAM_STS_ENDPOINT", "https://sts.amazonaws.com/path"],
   ])("%s=%s is refused and not quoted", (name, value) => {
     const problems = problemsOf({}, { [name]: value });
     expect(problems).toEqual([expect.stringMatching(`^${name}: must be `)]);
@@ -149,6 +189,24 @@ describe("environment", () => {
       "VAULT_CLIENT_CERT and VAULT_CLIENT_KEY: must be set both or not at all",
     ]);
   });
+
+  test.each(variables.map(({ name }) => name).filter((name) => variables.some((file) => file.name === `${name}_FILE`)))(
+    "%s is given itself or in a file, not both",
+    (name) => {
+      const problems = problemsOf({}, { [name]: "hunter2", [`${name}_FILE`]: "/hunter2" });
+      expect(problems).toContain(`${name} and ${name}_FILE: must not be set both`);
+      expect(problems.join()).not.toContain("hunter2");
+    },
+  );
+
+  test.each(["VAULT_IAM_AWS_ACCESS_KEY_ID", "VAULT_IAM_AWS_SECRET_ACCESS_KEY", "VAULT_IAM_AWS_SECRET_ACCESS_KEY_FILE"])(
+    "%s needs its counterpart",
+    (name) => {
+      expect(problemsOf({}, { [name]: "/a" })).toEqual([
+        "VAULT_IAM_AWS_ACCESS_KEY_ID and VAULT_IAM_AWS_SECRET_ACCESS_KEY: must be set both or not at all",
+      ]);
+    },
+  );
 
   test("every variable counts as unset when empty", () => {
     const empty = Object.fromEntries(variables.map(({ name }) => [name, ""]));
@@ -162,23 +220,35 @@ describe("environment", () => {
 });
 
 describe("credentials", () => {
-  test("missing ones stop the start only for a method that the flag names", () => {
+  test.each([
+    ["k8s", []],
+    ["token", ["VAULT_TOKEN environment variable not found"]],
+    ["userpass", notSet("VAULT_USERNAME", "VAULT_PASSWORD")],
+    // A role may do without a secret id.
+    ["approle", notSet("VAULT_APPROLE_ROLE_ID")],
+    ["github", notSet("VAULT_GITHUB_TOKEN")],
+    // The AWS SDK's default chain may have some.
+    ["iam", []],
+    ["jwt", notSet("VAULT_JWT")],
+    ["cert", ["--vault-authentication-method cert: needs VAULT_CLIENT_CERT and VAULT_CLIENT_KEY"]],
+    ["ldap", notSet("VAULT_LDAP_USERNAME", "VAULT_LDAP_PASSWORD")],
+  ])("those of %s that are missing stop the start when the flag names it", (method, problems) => {
+    expect(problemsOf({ "vault-authentication-method": method })).toEqual(problems);
+    const given = { VAULT_CLIENT_CERT: "/c", VAULT_CLIENT_KEY: "/k", VAULT_IAM_AWS_ACCESS_KEY_ID: "x" };
+    const files = variables.map(({ name }) => name).filter((name) => name.endsWith("_FILE"));
+    const names = [...files, "VAULT_USERNAME", "VAULT_APPROLE_ROLE_ID", "VAULT_LDAP_USERNAME"];
+    const env = { ...Object.fromEntries(names.map((name) => [name, "x"])), ...given };
+    expect(problemsOf({ "vault-authentication-method": method }, env)).toEqual([]);
+  });
+
+  test("that are missing stop nothing when the flag is not given", () => {
     expect(problemsOf({})).toEqual([]);
-    expect(problemsOf({ "vault-authentication-method": "token" })).toEqual([
-      "VAULT_TOKEN environment variable not found",
-    ]);
-    expect(problemsOf({ "vault-authentication-method": "userpass" })).toEqual([
-      "Environment variable VAULT_USERNAME not set",
-      "Environment variable VAULT_PASSWORD not set",
-    ]);
-    expect(problemsOf({ "vault-authentication-method": "k8s" })).toEqual([]);
-    expect(problemsOf({ "vault-authentication-method": "token" }, { VAULT_TOKEN: "t" })).toEqual([]);
   });
 
   test("are there, without the line end of a file, and never printed", () => {
     const config = configOf({}, { VAULT_TOKEN: "canary-token\n", VAULT_USERNAME: "u", VAULT_PASSWORD: " canary \n" });
-    expect(config.vault.auth.token.token?.open()).toBe("canary-token");
-    expect(config.vault.auth.userpass.password?.open()).toBe(" canary ");
+    expect(config.vault.auth.token.token.value?.open()).toBe("canary-token");
+    expect(config.vault.auth.userpass.password.value?.open()).toBe(" canary ");
     for (const printed of [JSON.stringify(config), inspect(config, { depth: null })]) {
       expect(printed).toContain("[redacted]");
       expect(printed).not.toContain("canary");
@@ -206,7 +276,9 @@ test("any input gives a configuration or problems that name the flag or variable
     fc.property(flags, env, (givenFlags, givenEnv) => {
       const given = [...Object.keys(givenFlags).map((name) => `--${name}`), ...Object.keys(givenEnv)];
       for (const problem of problemsOf(givenFlags, givenEnv)) {
-        const isAboutCredentials = /VAULT_(TOKEN|USERNAME|PASSWORD)/.test(problem);
+        const isAboutCredentials = /VAULT_(TOKEN|USERNAME|PASSWORD|APPROLE|IAM_AWS|GITHUB|JWT|LDAP|CLIENT)/.test(
+          problem,
+        );
         expect(isAboutCredentials || given.some((name) => problem.includes(name))).toBe(true);
       }
     }),

@@ -1,6 +1,7 @@
 // Flags and environment → one frozen object. Everything that is wrong is listed at once, in words that say what to
 // write instead. Names, defaults and several texts are the contract with installations of the original
 // (docs/reference/configuration.md). What stands in a variable is never quoted: it may be a secret in the wrong place.
+import { type Adoption, adoptions } from "./api/adoption.ts";
 import { PlainValue } from "./base/plaintext.ts";
 import type { RateLimit } from "./base/rate-limit.ts";
 import {
@@ -23,7 +24,9 @@ import {
   parseRateLimit,
   parseSeconds,
   parseServerUrl,
+  withoutOuterSlashes,
 } from "./config-values.ts";
+import { requireCredentials, vaultAuth } from "./config-vault.ts";
 import type { VaultAuthOptions } from "./vault/auth/method.ts";
 import type { VaultTransportOptions } from "./vault/transport.ts";
 import { type AuthMethod, authMethods } from "./vault/vault.ts";
@@ -41,6 +44,13 @@ export interface Config {
   readonly shards: number;
   /** How to log in to Vault for objects that do not say so themselves. */
   readonly authMethod: AuthMethod;
+  /** Of the tokens by which service accounts log in to Vault. */
+  readonly vaultAudience: string;
+  /** When data of unknown origin is written over. */
+  readonly adoption: Adoption;
+  readonly allowVaultNamespaces: boolean;
+  /** In the marks on secrets; absent: the uid of the kube-system namespace. */
+  readonly clusterId?: string;
   /** 0: no resync. */
   readonly syncPeriodMs: number;
   readonly maxConcurrentReconciles: number;
@@ -98,6 +108,8 @@ export function loadConfig({ flags, env, namespace }: ConfigSources): Loaded {
     leaderElection: read.flag("enable-leader-election", parseBoolean, "true or false"),
     shards: read.flag("shards", integer(1, 256), "a whole number from 1 to 256"),
     authMethod: read.flag("vault-authentication-method", oneOf(authMethods), `one of ${authMethods.join(", ")}`),
+    vaultAudience: read.flag("vault-audience", audience, "an audience of Vault's own, not the API server's"),
+    ...ownershipSettings(read),
     // A longer period would not fit into a timer.
     syncPeriodMs: read.flag("sync-period-seconds", integer(0, 2_000_000), "a whole number from 0 to 2000000") * 1_000,
     maxConcurrentReconciles: read.flag("max-concurrent-reconciles", integer(1, 1_000), "a whole number from 1 to 1000"),
@@ -114,13 +126,25 @@ export function loadConfig({ flags, env, namespace }: ConfigSources): Loaded {
     vault: vaultSettings(read),
   };
   // Only for the method that the flag names: otherwise it is a condition on the objects that use it.
-  if (flags["vault-authentication-method"] === config.authMethod) requireCredentials(config, read);
+  if (flags["vault-authentication-method"] === config.authMethod) {
+    requireCredentials(config.authMethod, config.vault.auth, read);
+  }
   return read.problems.length > 0 ? { problems: read.problems } : { config: deepFreeze(config) };
 }
 
 function vaultSettings(read: Reader): VaultSettings {
   const namespace = read.optional("VAULT_NAMESPACE", withoutOuterSlashes, "a Vault namespace") ?? "";
-  return { namespace, transport: { ...vaultTransport(read), namespace }, auth: vaultAuth(read) };
+  const transport = { ...vaultTransport(read), namespace };
+  return { namespace, transport, auth: vaultAuth(read, transport.clientCert !== undefined) };
+}
+
+function ownershipSettings(read: Reader): Pick<Config, "adoption" | "allowVaultNamespaces" | "clusterId"> {
+  const clusterId = read.flag("cluster-id", clusterIdText, "up to 128 letters, digits and .:_-");
+  return {
+    adoption: read.flag("adopt", oneOf(adoptions), `one of ${adoptions.join(", ")}`),
+    allowVaultNamespaces: read.flag("allow-vault-namespaces", parseBoolean, "true or false"),
+    ...(clusterId !== "" && { clusterId }),
+  };
 }
 
 function kubeSettings(read: Reader): Pick<Config, "kubeRateLimit"> {
@@ -162,31 +186,6 @@ function vaultTransport(read: Reader): Omit<VaultTransportOptions, "namespace"> 
     ...(rateLimit && { rateLimit }),
     ...withoutUndefined(files),
   };
-}
-
-function vaultAuth(read: Reader): VaultAuthOptions {
-  const token = read.secret("VAULT_TOKEN");
-  const username = read.text("VAULT_USERNAME");
-  const password = read.secret("VAULT_PASSWORD");
-  return {
-    k8s: {
-      role: read.variable("VAULT_K8S_ROLE", (text) => text, "the name of a role"),
-      loginEndpoint: read.variable("VAULT_K8S_LOGIN_ENDPOINT", withoutOuterSlashes, "the API path of the login"),
-      tokenFile: read.variable("VAULT_K8S_TOKEN_FILE", (text) => text, "a file"),
-    },
-    token: { ...(token && { token }) },
-    userpass: { ...(username !== undefined && { username }), ...(password && { password }) },
-  };
-}
-
-function requireCredentials({ authMethod, vault: { auth } }: Config, { problems }: Reader): void {
-  if (authMethod === "token" && auth.token.token === undefined) {
-    problems.push("VAULT_TOKEN environment variable not found");
-  }
-  if (authMethod === "userpass") {
-    if (auth.userpass.username === undefined) problems.push("Environment variable VAULT_USERNAME not set");
-    if (auth.userpass.password === undefined) problems.push("Environment variable VAULT_PASSWORD not set");
-  }
 }
 
 /** Undefined for what cannot be read. */
@@ -262,18 +261,23 @@ function oneOf<T extends string>(values: readonly T[]): Parse<T> {
   return (text) => values.find((value) => value === text);
 }
 
+/** With a token for the API server Vault could act as the service account; these are the usual names of that. */
+function audience(text: string): string | undefined {
+  return text === "" || /^(https:\/\/)?kubernetes(\.default.*)?$/.test(text) ? undefined : text;
+}
+
 /** In milliseconds; more than 0 and short enough for a timer. */
 function timeout(text: string): number | undefined {
   const ms = parseSeconds(text);
   return ms === undefined || ms < 1 || ms > 2 ** 31 - 1 ? undefined : Math.round(ms);
 }
 
-function namespaceName(text: string): string | undefined {
-  return isNamespaceName(text) ? text : undefined;
+function clusterIdText(text: string): string | undefined {
+  return /^[A-Za-z0-9.:_-]{0,128}$/.test(text) ? text : undefined;
 }
 
-function withoutOuterSlashes(text: string): string {
-  return text.replaceAll(/^\/+|\/+$/g, "");
+function namespaceName(text: string): string | undefined {
+  return isNamespaceName(text) ? text : undefined;
 }
 
 type WithoutUndefined<T> = { readonly [K in keyof T]?: Exclude<T[K], undefined> };

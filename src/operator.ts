@@ -2,16 +2,17 @@
 // decided here; who wants to know what the operator consists of reads it top to bottom.
 import { randomUUID } from "node:crypto";
 import { hostname } from "node:os";
-import { deleteFinalizer, group, version } from "./api/kinds.ts";
+import { group, version } from "./api/kinds.ts";
 import { systemClock } from "./base/clock.ts";
 import type { Logger } from "./base/log.ts";
 import type { Config } from "./config.ts";
-import { KindWatchdog } from "./controller/kind-watchdog.ts";
 import { ObjectWriter } from "./controller/object-writer.ts";
 import { Reconciler } from "./controller/reconciler.ts";
 import { DividedShares, everything } from "./controller/shares.ts";
+import { ServiceAccounts } from "./controller/service-accounts.ts";
 import { Surroundings, secretIndexers } from "./controller/surroundings.ts";
 import { type Surveyed, survey } from "./controller/survey.ts";
+import { Watchdog } from "./controller/watchdog.ts";
 import { partialHandlers, secretHandlers, shardListener, type WatchesOptions } from "./controller/watches.ts";
 import { createAwsKms } from "./kms/aws.ts";
 import type { Decryptor } from "./kms/cipher.ts";
@@ -27,12 +28,12 @@ import type { KubeObject, Resource } from "./runtime/objects.ts";
 import { Sharding } from "./runtime/sharding.ts";
 import { WorkQueue } from "./runtime/workqueue.ts";
 import { DestinationLock } from "./sync/destination-lock.ts";
+import { Identities } from "./sync/identities.ts";
 import { OwnRevisions } from "./sync/own-revisions.ts";
 import { type DebugServer, startDebug } from "./telemetry/debug.ts";
 import { createMetrics, type Metrics } from "./telemetry/metrics.ts";
 import { startProbes } from "./telemetry/probes.ts";
 import { type ClosableVault, createVault } from "./vault/factory.ts";
-import { type AuthMethod, authMethods } from "./vault/vault.ts";
 import { productVersion } from "./version.ts";
 
 /** Name of the controller in metrics, and of the component in events (contract). */
@@ -80,6 +81,7 @@ export async function runOperator(config: Config, { logger, signal, connection }
       resource: secretsResource,
       ownNamespace: config.namespace,
       watchNamespaces: config.watchNamespaces,
+      clusterId: config.clusterId,
     });
     if (surveyed === undefined) return 0;
     const fatal = Promise.withResolvers<number>();
@@ -146,16 +148,18 @@ function openDoors(
   };
   const elector = electorFor(config, election);
   const beforeMutation = () => elector?.assertLeading();
+  const client = new KubeClient({
+    ...common,
+    beforeMutation,
+    ...(config.kubeRateLimit && { rateLimit: config.kubeRateLimit }),
+  });
   return {
     elector,
     unguarded,
-    client: new KubeClient({
-      ...common,
-      beforeMutation,
-      ...(config.kubeRateLimit && { rateLimit: config.kubeRateLimit }),
-    }),
+    client,
     vault: createVault({
       ...config.vault,
+      serviceAccounts: new ServiceAccounts({ client, audience: config.vaultAudience }),
       logger,
       clock,
       beforeMutation,
@@ -200,7 +204,6 @@ function assemble(parts: Doors & Surveyed & Assembly): Manager {
     metrics: metrics.runtime,
   });
   const shares = elector instanceof Sharding ? new DividedShares(elector, config.vault.namespace) : everything;
-  const watchdog = new KindWatchdog({ client, resource: secretsResource, logger });
   const queue = new WorkQueue({
     name: controllerName,
     clock,
@@ -215,18 +218,23 @@ function assemble(parts: Doors & Surveyed & Assembly): Manager {
       records,
       lock: new DestinationLock(),
       own: new OwnRevisions(() => surroundings.notes(records)),
+      adoption: config.adoption,
     },
-    accessFor: (method) => vault.access({ method: authMethodOf(method, config), namespace: config.vault.namespace }),
+    identities: new Identities({
+      vault,
+      method: config.authMethod,
+      namespace: config.vault.namespace,
+      mayNameNamespace: config.allowVaultNamespaces,
+    }),
     writer: new ObjectWriter({
       client,
       resource: secretsResource,
       recorder: events,
-      finalizer: deleteFinalizer,
       isDivided: shares.isDivided,
       logger,
       onStatusForbidden: (forbidden) => metrics.product.statusForbidden(forbidden),
     }),
-    isKindGoing: (signal) => watchdog.isGoing(signal),
+    watchdog: new Watchdog({ client, resource: secretsResource, logger }),
     installedAt,
     syncPeriodMs: config.syncPeriodMs === 0 ? undefined : config.syncPeriodMs,
     clock,
@@ -282,9 +290,4 @@ interface Assembly {
   readonly logger: Logger;
   readonly metrics: Metrics;
   readonly onFatal: () => void;
-}
-
-/** An unknown method never gets this far (the schema refuses it), except on an object whose spec is not valid. */
-function authMethodOf(name: string | undefined, config: Config): AuthMethod {
-  return authMethods.find((method) => method === name) ?? config.authMethod;
 }

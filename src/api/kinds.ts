@@ -1,6 +1,7 @@
 // The two kinds, once: these zod schemas give the TypeScript types, the validation and (crd.ts) the CRDs.
 // Field meanings and what an existing installation relies on: docs/reference/api.md.
 import { z } from "zod";
+import { parseDuration } from "../base/duration.ts";
 
 export const group = "k8s.patoarvizu.dev";
 export const version = "v1alpha1";
@@ -9,12 +10,36 @@ export const apiVersion = `${group}/${version}`;
 /** The finalizer of the contract: put there by the user, it makes the deletion of the object delete the Vault data. */
 export const deleteFinalizer = "delete.k8s.patoarvizu.dev";
 
+/** The finalizer of `deletionPolicy: SoftDelete`. */
+export const softDeleteFinalizer = "softdelete.k8s.patoarvizu.dev";
+
+/** How an object can log in to Vault. */
+export const vaultAuthMethods = [
+  "k8s",
+  "token",
+  "userpass",
+  "approle",
+  "github",
+  "iam",
+  "jwt",
+  "cert",
+  "ldap",
+] as const;
+
 /** Changing this annotation's value makes the operator look at the object now. */
 export const reconcileAnnotation = "k8s.patoarvizu.dev/reconcile-requested-at";
 /** `"true"`: take over data that was found at the path and is not ours. */
 export const adoptAnnotation = "k8s.patoarvizu.dev/adopt";
 /** `"orphan"`: let a deleted object go without touching Vault. */
 export const deletionAnnotation = "k8s.patoarvizu.dev/deletion";
+
+/** A year, in ms. */
+const longestMs = 8_760 * 3_600_000;
+/** A Go duration that is not negative, such as `30s`, `1h30m` or `0`. */
+const duration = z
+  .string()
+  .regex(/^(0|([0-9]+(\.[0-9]+)?(ms|s|m|h))+)$/)
+  .refine((text) => (parseDuration(text) ?? 0) <= longestMs, { error: "must be at most 8760h" });
 
 const encryptionContext = z.record(z.string(), z.string());
 
@@ -44,7 +69,7 @@ export const kmsVaultSecretSpecSchema = z.object({
       "API path of the secret in Vault: mount/path on KV v1, mount/data/path on KV v2 (data/ may be left out).",
     ),
   vaultAuthMethod: z
-    .enum(["k8s", "token", "userpass"])
+    .enum(vaultAuthMethods)
     .optional()
     .describe("How to log in to Vault for this object; the operator's --vault-authentication-method when absent."),
   kvSettings: z
@@ -75,7 +100,74 @@ export const kmsVaultSecretSpecSchema = z.object({
     .describe(
       "When an entry cannot be decrypted: Keep (default) writes the others and leaves the key as it is in Vault, Skip writes the others without it, Fail writes nothing.",
     ),
+  deletionPolicy: z
+    .enum(["Retain", "SoftDelete", "Destroy"])
+    .optional()
+    .describe(
+      "What becomes of the data in Vault when this object is deleted or its path changes: Retain leaves it, SoftDelete deletes the latest version so that it can be undeleted (KV v2), Destroy removes all versions and the metadata. Absent: Destroy on deletion if the object has the finalizer delete.k8s.patoarvizu.dev, else Retain.",
+    ),
+  writeMode: z
+    .enum(["Replace", "Merge"])
+    .optional()
+    .describe(
+      "Replace (default): the secret in Vault is exactly these entries. Merge: only the keys of these entries are managed, others beside them are left alone.",
+    ),
+  suspend: z
+    .boolean()
+    .optional()
+    .describe("True: nothing is written or repaired; the path stays held, and deletion goes on."),
+  syncPeriod: duration
+    .optional()
+    .describe(
+      "How often this object is compared with Vault, as a duration such as 30s or 1h, at least 1s; 0: only when it changes. The operator's --sync-period-seconds when absent.",
+    ),
+  vaultNamespace: z
+    .string()
+    .optional()
+    .describe("Vault namespace instead of the operator's VAULT_NAMESPACE; needs --allow-vault-namespaces."),
+  serviceAccountRef: z
+    .object({ name: z.string().min(1).describe("Name of the service account.") })
+    .optional()
+    .describe(
+      'Log in to Vault (k8s or jwt) as this service account of the same namespace, which must be annotated k8s.patoarvizu.dev/vault-login: "true".',
+    ),
+  vaultRole: z
+    .string()
+    .optional()
+    .describe("Vault role to log in to as that service account; needs serviceAccountRef. VAULT_K8S_ROLE when absent."),
+  kvMetadata: z
+    .object({
+      maxVersions: z
+        .int()
+        .min(0)
+        .max(4_294_967_295)
+        .optional()
+        .describe("Versions that Vault keeps; 0: as the mount says."),
+      deleteVersionAfter: duration
+        .optional()
+        .describe("Age at which Vault deletes a version, as a duration such as 720h; 0: as the mount says."),
+    })
+    .optional()
+    .describe("KV v2 only: settings of this secret; written when they differ, left alone when absent."),
 });
+
+/**
+ * What must hold between fields. Apart from the schema, because the CRD cannot say it in the same words.
+ * @returns one problem per rule that is broken
+ */
+export function rulesBroken(spec: z.infer<typeof kmsVaultSecretSpecSchema>): { field: string; message: string }[] {
+  const problems: { field: string; message: string }[] = [];
+  if (spec.vaultRole !== undefined && spec.serviceAccountRef === undefined) {
+    problems.push({ field: "spec.vaultRole", message: "needs serviceAccountRef" });
+  }
+  if (spec.writeMode === "Merge" && spec.kvSettings?.casIndex !== undefined) {
+    problems.push({ field: "spec.kvSettings.casIndex", message: "cannot be used with writeMode: Merge" });
+  }
+  const periodMs = parseDuration(spec.syncPeriod ?? "0") ?? 0;
+  if (periodMs > 0 && periodMs < 1_000)
+    problems.push({ field: "spec.syncPeriod", message: "must be 0 or at least 1s" });
+  return problems;
+}
 
 export const partialKMSVaultSecretSpecSchema = z.object({
   secrets,
@@ -93,18 +185,27 @@ const condition = z.object({
   observedGeneration: z.int().min(0).optional(),
 });
 
+const place = z.object({
+  namespace: z.string().describe("Vault namespace."),
+  mount: z.string(),
+  path: z.string(),
+  engineVersion: z.enum(["v1", "v2"]),
+  version: z.int().min(0).optional(),
+  versionCreatedTime: z.string().optional(),
+  fingerprint: z.string().optional().describe("Keyed hash of what was written."),
+  keys: z.array(z.string()).optional().describe("With writeMode: Merge, the keys that were written."),
+});
+
 /** What the operator later acts on, authenticated by `mac` (sync/record.ts). Without a right MAC it counts for nothing. */
-const record = z
-  .object({
+const record = place
+  .extend({
     format: z.string(),
-    namespace: z.string().describe("Vault namespace."),
-    mount: z.string(),
-    path: z.string(),
-    engineVersion: z.enum(["v1", "v2"]),
-    version: z.int().min(0).optional(),
-    versionCreatedTime: z.string().optional(),
     digest: z.string().optional().describe("Of the source: entries, contexts, destination. Holds no value."),
-    fingerprint: z.string().optional().describe("Keyed hash of what was written."),
+    finalizers: z.array(z.string()).optional().describe("Finalizers that the operator put on the object."),
+    former: z
+      .array(place)
+      .optional()
+      .describe("Where the object was written to before its path changed, as far as it is still to be removed there."),
     mac: z.string(),
   })
   .describe(
@@ -142,6 +243,9 @@ export type PartialKMSVaultSecretSpec = z.infer<typeof partialKMSVaultSecretSpec
 export type Status = z.infer<typeof statusSchema>;
 export type Condition = z.infer<typeof condition>;
 export type SyncRecord = z.infer<typeof record>;
+/** One location in a record. */
+export type RecordedPlace = z.infer<typeof place>;
+export type DeletionPolicy = NonNullable<KMSVaultSecretSpec["deletionPolicy"]>;
 
 /** Object metadata as far as the product looks at it. */
 export interface Meta {

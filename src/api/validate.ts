@@ -8,6 +8,7 @@ import {
   type Meta,
   type PartialKMSVaultSecret,
   partialKMSVaultSecretSpecSchema,
+  rulesBroken,
   type Status,
   statusSchema,
 } from "./kinds.ts";
@@ -39,7 +40,11 @@ export function validateKMSVaultSecret(object: unknown): Validated<KMSVaultSecre
   const status = statusOf(object);
   const spec = check(kmsVaultSecretSpecSchema, object);
   const rest = { metadata, ...(status && { status }) };
-  return spec.success ? { valid: { ...rest, spec: spec.data } } : { invalid: { ...rest, problems: spec.problems } };
+  if (!spec.success) return { invalid: { ...rest, problems: spec.problems } };
+  const [first, ...others] = rulesBroken(spec.data);
+  return first === undefined
+    ? { valid: { ...rest, spec: spec.data } }
+    : { invalid: { ...rest, problems: [first, ...others] } };
 }
 
 /**
@@ -108,6 +113,8 @@ function messageOf(issue: z.core.$ZodIssue): string {
   if (issue.code === "too_small") {
     return issue.origin === "string" ? "must not be empty" : `must be at least ${issue.minimum}`;
   }
+  if (issue.code === "invalid_format") return "must be a duration such as 30s or 1h30m, or 0";
+  if (issue.code === "custom") return issue.message;
   if (issue.code === "too_big") return `must be at most ${issue.maximum}`;
   return "is not valid";
 }

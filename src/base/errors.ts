@@ -23,6 +23,8 @@ export const errorCodes = {
   CASConflict: "terminal",
   PathConflict: "terminal",
   AdoptionRequired: "terminal",
+  PolicyDenied: "terminal",
+  Suspended: "terminal",
   VaultUnavailable: "backoff",
   VaultSealed: "backoff",
   VaultPermissionDenied: "backoff",

@@ -52,8 +52,13 @@ test("a remark is told once, beside the write", () => {
 });
 
 test("a change of path names what was left behind", () => {
-  const leftBehind = { ...destination, path: "old" };
-  expect(notices({ ...synced, written: { ...written, leftBehind } })).toMatchObject([
+  const old = { ...destination, path: "old" };
+  const left: Synced["left"] = [{ destination: old, fate: { kind: "kept" } }];
+  expect(notices({ ...synced, written, left })).toMatchObject([
     { message: "Wrote secret s to secret/data/x; secret/data/old was left in place" },
+  ]);
+  expect(notices({ ...synced, left })).toMatchObject([{ message: "secret/data/old was left in place" }]);
+  expect(notices({ ...synced, left: [{ destination: old, fate: { kind: "removed", destination: old } }] })).toEqual([
+    { type: "Normal", reason: "SecretRemoved", message: "Removed secret/data/old, where the object was before" },
   ]);
 });

@@ -20,16 +20,29 @@ export interface Named {
 /** What is worth telling: a write always, a failure or a remark only when it was not told already. */
 export function noticesOf(secret: Named, outcome: Outcome, change: Change): readonly Notice[] {
   const notices: Notice[] = [];
-  const { written, remarks } = outcome;
+  const { written, remarks, left = [] } = outcome;
+  const kept = left.filter(({ fate }) => fate.kind === "kept").map(({ destination }) => describe(destination));
+  const wasKept = kept.length === 0 ? "" : `${kept.join(", ")} was left in place`;
   if (written !== undefined && !written.again) {
-    const left = written.leftBehind === undefined ? "" : `; ${describe(written.leftBehind)} was left in place`;
-    const message = `Wrote secret ${secret.metadata.name} to ${secret.spec.path}${left}`;
-    notices.push({ type: "Normal", reason: "SecretCreated", message });
+    const message = `Wrote secret ${secret.metadata.name} to ${secret.spec.path}`;
+    notices.push(normal("SecretCreated", wasKept === "" ? message : `${message}; ${wasKept}`));
+  } else if (wasKept !== "") notices.push(normal("Released", wasKept));
+  for (const { destination, fate } of left) {
+    const where = describe(destination);
+    if (fate.kind === "removed") notices.push(normal("SecretRemoved", `Removed ${where}, where the object was before`));
+    if (fate.kind === "released") notices.push(normal("Released", fate.message));
   }
   if (isTold(change)) return notices;
   if (outcome.kind === "failed") notices.push(failureNotice(outcome));
   for (const { code, message } of remarks) notices.push({ type: "Warning", reason: code, message });
+  if (outcome.pending !== undefined) {
+    notices.push({ type: "Warning", reason: outcome.pending.code, message: outcome.pending.message });
+  }
   return notices;
+}
+
+function normal(reason: string, message: string): Notice {
+  return { type: "Normal", reason, message };
 }
 
 /** The status before and after a reconcile. */
@@ -39,6 +52,7 @@ export interface Change {
 }
 
 function failureNotice({ error, failedKeys }: Extract<Outcome, { kind: "failed" }>): Notice {
+  if (error.code === "Suspended") return normal(error.code, error.message);
   const verb = verbs[error.code];
   const [key, ...others] = failedKeys;
   if (verb === undefined || key === undefined) return { type: "Warning", reason: error.code, message: error.message };

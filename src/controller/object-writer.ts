@@ -1,9 +1,9 @@
 // Everything that a reconcile writes to the API server, in one place: the status, the events, the finalizer's removal.
-import type { Status } from "../api/kinds.ts";
+import type { Status, SyncRecord } from "../api/kinds.ts";
 import type { Logger } from "../base/log.ts";
 import type { KubeClient } from "../runtime/client.ts";
 import type { EventRecorder } from "../runtime/events.ts";
-import { removeFinalizer } from "../runtime/finalizer.ts";
+import { addFinalizer, removeFinalizer } from "../runtime/finalizer.ts";
 import { isForbidden, isInvalid, isNotFound } from "../runtime/kube-error.ts";
 import { type KubeObject, keyOf, type Resource } from "../runtime/objects.ts";
 import type { JsonPatchOperation } from "../runtime/patch.ts";
@@ -15,7 +15,6 @@ export interface ObjectWriterOptions {
   readonly client: KubeClient;
   readonly resource: Resource;
   readonly recorder: EventRecorder;
-  readonly finalizer: string;
   /** Whether an object may become another replica's while it is worked on. */
   readonly isDivided: boolean;
   readonly logger: Logger;
@@ -73,17 +72,19 @@ export class ObjectWriter {
   }
 
   /**
-   * Takes the record off an object whose recorded data has been removed for good.
+   * Puts another record in the place of an object's, once what it named has been removed for good; none, if undefined.
    * @throws KubeError when the API server could not be asked
    */
-  async removeRecord(object: Stored, signal: AbortSignal): Promise<void> {
+  async replaceRecord(object: Stored, record: SyncRecord | undefined, signal: AbortSignal): Promise<void> {
     const { client, resource } = this.#options;
     const { namespace, name, uid } = object.metadata;
     const mac = object.status?.record?.mac;
     const operations: JsonPatchOperation[] = [
       { op: "test", path: "/metadata/uid", value: uid },
       { op: "test", path: "/status/record/mac", value: mac },
-      { op: "remove", path: "/status/record" },
+      record === undefined
+        ? { op: "remove", path: "/status/record" }
+        : { op: "replace", path: "/status/record", value: record },
     ];
     try {
       await client.patch(
@@ -120,9 +121,15 @@ export class ObjectWriter {
     this.#options.recorder.event({ resource: this.#options.resource, object }, type, reason, message);
   }
 
+  /** @throws KubeError when the API server could not be asked, or the object is gone or being deleted */
+  async addFinalizer(object: KubeObject, finalizer: string, signal: AbortSignal): Promise<void> {
+    const { client, resource } = this.#options;
+    await addFinalizer({ client, resource, object }, finalizer, signal);
+  }
+
   /** @throws KubeError when the API server could not be asked */
-  async removeFinalizer(object: KubeObject, signal: AbortSignal): Promise<void> {
-    const { client, resource, finalizer } = this.#options;
+  async removeFinalizer(object: KubeObject, finalizer: string, signal: AbortSignal): Promise<void> {
+    const { client, resource } = this.#options;
     await removeFinalizer({ client, resource, object }, finalizer, signal);
   }
 

@@ -2,19 +2,22 @@
 // — one status patch, the events, one log line. Everything that decides anything is in sync/.
 import { adoptAnnotation, type KMSVaultSecret } from "../api/kinds.ts";
 import { describeProblems, type Invalid, validateKMSVaultSecret } from "../api/validate.ts";
-import { OperatorError } from "../base/errors.ts";
+import { parseDuration } from "../base/duration.ts";
+import { asOperatorError, OperatorError } from "../base/errors.ts";
 import type { Result } from "../runtime/controller.ts";
 import { type KubeObject, keyOf, type Request } from "../runtime/objects.ts";
-import type { Outcome, Superseded } from "../sync/outcome.ts";
+import { notTried, type Outcome, type Repaired, type Superseded } from "../sync/outcome.ts";
+import type { Place } from "../sync/record.ts";
 import { sync } from "../sync/sync.ts";
 import { Deletion, type DeletionOptions } from "./deletion.ts";
+import { prepareFinalizers } from "./finalizers.ts";
 import { Memory } from "./memory.ts";
 import { noticesOf } from "./notices.ts";
 import { Outages } from "./outages.ts";
-import { claimOf } from "./shares.ts";
+import { claimOf, claimOn } from "./shares.ts";
 import { nextStatus } from "./status.ts";
 import type { Subject } from "./subject.ts";
-import { specOf } from "./surroundings.ts";
+import { clientOf, specOf } from "./surroundings.ts";
 
 /** What the product counts about reconciles. */
 interface ReconcilerMetrics {
@@ -22,12 +25,14 @@ interface ReconcilerMetrics {
   objectReady(object: string, reason: string | undefined): void;
   /** A write to Vault. */
   wroteSecret(engineVersion: string): void;
+  /** One of those writes put right what was gone from Vault, or was other than it should be. */
+  repairedSecret(cause: Repaired): void;
 }
 
 export interface ReconcilerOptions extends DeletionOptions {
   /** ms until an object that nothing happened to is looked at again; undefined: never. */
   readonly syncPeriodMs: number | undefined;
-  readonly metrics: ReconcilerMetrics;
+  readonly metrics: ReconcilerMetrics & DeletionOptions["metrics"];
   /** Called when a server is back that objects may be waiting for. */
   readonly onServerBack: () => void;
   readonly random?: () => number;
@@ -37,6 +42,8 @@ export interface ReconcilerOptions extends DeletionOptions {
 const lagMs = 120_000;
 /** Until an object is looked at again whose newest state has not come yet, ms. */
 const lagRetryMs = 500;
+/** A longer time would not fit into a timer, ms. */
+const longestMs = 2_000_000_000;
 
 export class Reconciler {
   readonly #options: ReconcilerOptions;
@@ -86,7 +93,7 @@ export class Reconciler {
     };
     const outcome =
       "valid" in validated
-        ? await this.#sync(validated.valid, subject, { isConfirmed, signal })
+        ? await this.#syncUnlessSuspended(validated.valid, subject, { isConfirmed, signal })
         : invalidOutcome(validated.invalid);
     if (outcome.kind === "superseded") return isBehind ? { requeueAfterMs: lagRetryMs, priority: "high" } : {};
     try {
@@ -100,8 +107,7 @@ export class Reconciler {
   /** The object names another replica's place, but what was written of it before may be at one of ours. */
   async #reconcileApart(object: KubeObject, signal: AbortSignal): Promise<Result> {
     this.forget(object);
-    const { subject } = this.#look(object);
-    return subject.metadata.deletionTimestamp === undefined ? {} : this.#deletion.removeApart(subject, signal);
+    return this.#deletion.removeApart(this.#look(object).subject, signal);
   }
 
   #look(object: KubeObject): { subject: Subject; validated: ReturnType<typeof validateKMSVaultSecret> } {
@@ -119,6 +125,7 @@ export class Reconciler {
   forget(object: KubeObject): void {
     this.#memory.forget(object.metadata.uid);
     this.#seen.delete(object.metadata.uid);
+    this.#options.identities.forget(object.metadata.uid);
     this.#options.metrics.objectReady(keyOf(object), undefined);
   }
 
@@ -126,24 +133,35 @@ export class Reconciler {
     return this.#options.surroundings.secret(keyOf(object))?.metadata.uid === metadata.uid;
   }
 
-  #sync(
-    secret: KMSVaultSecret,
-    { object, metadata, status }: Subject,
-    call: { readonly isConfirmed: () => Promise<boolean>; readonly signal: AbortSignal },
-  ): Promise<Outcome | Superseded> {
-    const { surroundings, tools, accessFor } = this.#options;
+  async #syncUnlessSuspended(secret: KMSVaultSecret, subject: Subject, call: SyncCall): Promise<Outcome | Superseded> {
+    if (secret.spec.suspend === true) return notTried(suspended());
+    try {
+      return await this.#sync(secret, subject, call);
+    } catch (error) {
+      // As whom it is written is not allowed; sync itself never throws.
+      return notTried(asOperatorError(error));
+    }
+  }
+
+  #sync(secret: KMSVaultSecret, subject: Subject, call: SyncCall): Promise<Outcome | Superseded> {
+    const { surroundings, tools, identities, shares } = this.#options;
+    const { object, metadata, status } = subject;
+    const note = tools.records.open(status?.record, metadata.uid);
     return sync(
       {
         secret,
         partials: (name) => surroundings.partial(metadata.namespace, name),
-        rivals: () => surroundings.rivals(secret.spec.path, metadata.uid),
+        rivals: (path) => this.#deletion.rivals(object, path),
         isCurrent: () => {
           const stored = surroundings.secret(keyOf(object))?.metadata;
           const { generation } = metadata;
           return stored?.uid === metadata.uid && stored.generation === generation && !stored.deletionTimestamp;
         },
-        note: tools.records.open(status?.record, metadata.uid),
-        access: accessFor(secret.spec.vaultAuthMethod),
+        prepare: (destination) => this.#prepare(secret, subject, { destination, signal: call.signal }),
+        note,
+        access: identities.accessFor(clientOf(object)),
+        accessAt: ({ namespace }) => identities.accessFor(clientOf(object), namespace),
+        enter: (destination) => shares.enter(claimOn(destination)),
         adopt: metadata.annotations?.[adoptAnnotation] === "true",
         ...call,
       },
@@ -151,9 +169,33 @@ export class Reconciler {
     );
   }
 
+  /** See prepareFinalizers. */
+  #prepare(
+    secret: KMSVaultSecret,
+    { object, metadata, status }: Subject,
+    { destination, signal }: { readonly destination: Place["destination"]; readonly signal: AbortSignal },
+  ): Promise<readonly string[]> {
+    const { tools, writer } = this.#options;
+    const note = tools.records.open(status?.record, metadata.uid);
+    return prepareFinalizers(
+      secret,
+      { note, destination },
+      {
+        record: (next) => {
+          const record = tools.records.seal(next, metadata.uid);
+          return this.#memory.save(object, { ...status, record }, (saved) => writer.saveStatus(object, saved, signal));
+        },
+        add: (finalizer) => writer.addFinalizer(object, finalizer, signal),
+        remove: (finalizer) => writer.removeFinalizer(object, finalizer, signal),
+      },
+    );
+  }
+
   async #report(subject: Subject, outcome: Outcome, signal: AbortSignal): Promise<Result> {
     const { tools, clock, metrics, writer } = this.#options;
-    const { object, metadata, status: previous } = subject;
+    const { object, metadata } = subject;
+    // Its record may have been saved on the way.
+    const previous = this.#memory.latest(metadata.uid, object.metadata.resourceVersion, subject.status);
     const includes = specOf(object)?.["includeSecrets"];
     const next = nextStatus({
       generation: metadata.generation,
@@ -168,19 +210,23 @@ export class Reconciler {
     // What happened is told even if the status then cannot be saved.
     this.#log(object, outcome);
     metrics.objectReady(keyOf(object), outcome.kind === "synced" ? "Synced" : outcome.error.code);
-    if (outcome.written !== undefined) metrics.wroteSecret(outcome.written.destination.engineVersion);
+    const { written, pending } = outcome;
+    if (written !== undefined) metrics.wroteSecret(written.destination.engineVersion);
+    if (written?.repaired !== undefined) metrics.repairedSecret(written.repaired);
     const named = { metadata, spec: { path: String(specOf(object)?.["path"]) } };
     for (const notice of noticesOf(named, outcome, { previous, next })) writer.event(object, notice);
     await this.#memory.save(object, next, (saved) => writer.saveStatus(object, saved, signal));
     if (outcome.kind === "failed" && outcome.error.retry === "backoff") throw outcome.error;
-    return this.#resync(!subject.isSeen);
+    if (pending?.retry === "backoff") throw pending;
+    return this.#resync(subject);
   }
 
   /** Spread over the period, so that objects that were first looked at together are not for ever. */
-  #resync(first: boolean): Result {
-    const { syncPeriodMs, random = Math.random } = this.#options;
-    if (syncPeriodMs === undefined) return {};
-    return { requeueAfterMs: syncPeriodMs * (first ? random() : 0.9 + 0.1 * random()) };
+  #resync({ object, isSeen }: Subject): Result {
+    const { random = Math.random } = this.#options;
+    const periodMs = syncPeriodOf(object) ?? this.#options.syncPeriodMs ?? 0;
+    if (periodMs === 0) return {};
+    return { requeueAfterMs: Math.min(periodMs, longestMs) * (isSeen ? 0.9 + 0.1 * random() : random()) };
   }
 
   #log(object: KubeObject, outcome: Outcome): void {
@@ -195,14 +241,33 @@ export class Reconciler {
       logger.debug({ object: name }, "in sync");
     }
     // One that is thrown is logged by the runtime, with the time of the next attempt.
-    if (outcome.kind === "failed" && outcome.error.retry === "terminal") {
+    if (outcome.kind === "failed" && outcome.error.retry === "terminal" && outcome.error.code !== "Suspended") {
       const { code, message } = outcome.error;
       logger.warn({ object: name, code, reason: message }, "object cannot be synced, waiting for a change");
     }
   }
 }
 
+/** What a sync is called with besides the object. */
+interface SyncCall {
+  readonly isConfirmed: () => Promise<boolean>;
+  readonly signal: AbortSignal;
+}
+
+/** An object's own period, ms; undefined when it has none that can be read. */
+function syncPeriodOf(object: KubeObject): number | undefined {
+  const period = specOf(object)?.["syncPeriod"];
+  return typeof period === "string" ? parseDuration(period) : undefined;
+}
+
+function suspended(): OperatorError {
+  return new OperatorError(
+    "Suspended",
+    "spec.suspend is true: nothing is written or repaired, Vault is as it was left; the path stays held",
+  );
+}
+
 function invalidOutcome({ problems }: Invalid): Outcome {
   const message = `${describeProblems(problems)}; nothing was written or removed; correct the object`;
-  return { kind: "failed", error: new OperatorError("InvalidSpec", message), failedKeys: [], remarks: [] };
+  return notTried(new OperatorError("InvalidSpec", message));
 }

@@ -4,17 +4,25 @@
 import type { KubeObject } from "../runtime/objects.ts";
 import { shardOf, type Sharding } from "../runtime/sharding.ts";
 import { claimKey } from "../sync/claims.ts";
-import type { Note } from "../sync/record.ts";
+import { vaultNamespaceOf } from "../sync/identities.ts";
+import type { Place } from "../sync/record.ts";
 import { specOf } from "./surroundings.ts";
+
+/** A place in Vault, as far as a path tells. */
+export interface Claim {
+  /** Vault namespace; absent: the operator's own. */
+  readonly namespace?: string;
+  /** See claimKey. */
+  readonly place: string;
+}
 
 /** A part of all work, or all of it. */
 export interface Shares {
   /**
    * Begins work on what is at a place.
-   * @param claim see claimOf
    * @returns to be called when it has ended; undefined when it is another replica's
    */
-  enter(claim: string): (() => void) | undefined;
+  enter(claim: Claim): (() => void) | undefined;
   /** Whether others may be working on what is not ours. */
   readonly isDivided: boolean;
 }
@@ -28,29 +36,31 @@ export class DividedShares implements Shares {
   readonly #sharding: Sharding;
   readonly #vaultNamespace: string;
 
-  /** @param vaultNamespace "" for the root namespace */
+  /** @param vaultNamespace the operator's own, "" for the root namespace */
   constructor(sharding: Sharding, vaultNamespace: string) {
     this.#sharding = sharding;
     this.#vaultNamespace = vaultNamespace;
   }
 
-  enter(claim: string): (() => void) | undefined {
+  enter(claim: Claim): (() => void) | undefined {
     return this.#sharding.enter(this.shardOf(claim));
   }
 
   /** A hash of Vault namespace, mount and logical path. */
-  shardOf(claim: string): number {
-    return shardOf(JSON.stringify([this.#vaultNamespace, claim]), this.#sharding.count);
+  shardOf({ namespace = this.#vaultNamespace, place }: Claim): number {
+    return shardOf(JSON.stringify([namespace, place]), this.#sharding.count);
   }
 }
 
-/** What an object's path says of its place; the same for every path that leads there. */
-export function claimOf(object: KubeObject): string {
-  const path = specOf(object)?.["path"];
-  return typeof path === "string" ? claimKey(path) : "";
+/** What an object's spec says of its place; the same for every path that leads there. */
+export function claimOf(object: KubeObject): Claim {
+  const spec = specOf(object);
+  const path = spec?.["path"];
+  const namespace = vaultNamespaceOf(spec);
+  return { place: typeof path === "string" ? claimKey(path) : "", ...(namespace !== undefined && { namespace }) };
 }
 
 /** The same of a place that is known. */
-export function claimOn({ destination: { mount, path } }: Note): string {
-  return claimKey(`${mount}/${path}`);
+export function claimOn({ namespace, mount, path }: Place["destination"]): Claim {
+  return { namespace, place: claimKey(`${mount}/${path}`) };
 }

@@ -74,7 +74,9 @@ function conditionsAfter(
   outcome: Outcome,
   { generation, time }: { readonly generation: number; readonly time: string },
 ): Condition[] {
-  const remarks = outcome.remarks.map(({ code, message }) => `${code}: ${message}`);
+  const { pending } = outcome;
+  const told = [...outcome.remarks, ...(pending === undefined ? [] : [pending])];
+  const remarks = told.map(({ code, message }) => `${code}: ${message}`);
   const main = outcome.kind === "synced" ? syncedMessage(outcome.keys) : outcome.error.message;
   const ready = setCondition(before, {
     type: "Ready",
@@ -85,11 +87,14 @@ function conditionsAfter(
     lastTransitionTime: time,
   });
   const settled = removeCondition(ready, "DeletionBlocked");
-  if (outcome.kind === "synced" || outcome.error.retry === "terminal") return removeCondition(settled, "Reconciling");
+  const awaited = [outcome.kind === "failed" ? outcome.error : undefined, pending].find(
+    (error) => error?.retry === "backoff",
+  );
+  if (awaited === undefined) return removeCondition(settled, "Reconciling");
   return setCondition(settled, {
     type: "Reconciling",
     status: "True",
-    reason: outcome.error.code,
+    reason: awaited.code,
     message: "tried again by itself, with growing delays of up to 5 minutes",
     observedGeneration: generation,
     lastTransitionTime: time,

@@ -5,6 +5,8 @@ import { validateKMSVaultSecret, validatePartialKMSVaultSecret } from "../api/va
 import { type KubeObject, keyOf } from "../runtime/objects.ts";
 import type { IndexFunction, Store } from "../runtime/store.ts";
 import { claimKey } from "../sync/claims.ts";
+import type { Client, Identities } from "../sync/identities.ts";
+import type { Rival } from "../sync/pass.ts";
 import type { Note, RecordKeeper } from "../sync/record.ts";
 
 /** Indexes of the KMSVaultSecrets' store; its objects are unvalidated, as the API server returned them. */
@@ -62,15 +64,27 @@ export class Surroundings {
     return "valid" in validated ? validated.valid : undefined;
   }
 
-  /** Other living, valid objects whose path may lead to where `path` does. A deleted one holds nothing. */
-  rivals(path: string, uid: string): readonly KMSVaultSecret[] {
+  /**
+   * Other living, valid objects whose path may lead to where `path` does. A deleted one holds nothing, and one that may
+   * not write where it says does not either.
+   */
+  rivals(path: string, uid: string, { namespaceOf }: Pick<Identities, "namespaceOf">): readonly Rival[] {
     return this.#secrets
       .byIndex("claim", claimKey(path))
       .filter(({ metadata }) => metadata.uid !== uid && metadata.deletionTimestamp === undefined)
       .flatMap((object) => {
         const validated = validateKMSVaultSecret(object);
-        return "valid" in validated ? [validated.valid] : [];
+        const namespace = namespaceOf(specOf(object));
+        if (!("valid" in validated) || namespace === undefined) return [];
+        return [{ secret: validated.valid, namespace, keys: this.#keysOf(validated.valid) }];
       });
+  }
+
+  /** As far as they are known: a Partial may be missing. */
+  #keysOf({ metadata, spec }: KMSVaultSecret): ReadonlySet<string> {
+    const partials = (spec.includeSecrets ?? []).map((name) => this.partial(metadata.namespace, name));
+    const entries = [...(spec.secrets ?? []), ...partials.flatMap((partial) => partial?.spec.secrets ?? [])];
+    return new Set(entries.map(({ key }) => key));
   }
 
   /** Keys of the objects to look at again when this object's claim to a place changes. */
@@ -88,6 +102,12 @@ export class Surroundings {
     const { namespace, name } = partial.metadata;
     return this.#secrets.byIndex("include", includeKey(namespace, name)).map(keyOf);
   }
+}
+
+/** An object, as far as it says as whom it is written to Vault. */
+export function clientOf(object: KubeObject): Client {
+  const { uid, namespace = "" } = object.metadata;
+  return { uid, namespace, spec: specOf(object) };
 }
 
 /** `spec` of an object that nobody has validated. */

@@ -15,6 +15,8 @@ export interface SurveyOptions extends Asking {
   readonly resource: Resource;
   /** The operator's own namespace. */
   readonly ownNamespace: string;
+  /** What stands for the cluster in marks and records; absent: the uid of kube-system. */
+  readonly clusterId?: string | undefined;
   /** Namespaces to reconcile; empty: all. */
   readonly watchNamespaces: readonly string[];
 }
@@ -47,7 +49,7 @@ export async function survey(options: SurveyOptions): Promise<Surveyed | undefin
 async function ask(options: SurveyOptions): Promise<Surveyed> {
   const [{ key, since }, clusterId, informedNamespaces] = await Promise.all([
     loadRecordKey(options, options.ownNamespace),
-    loadClusterId(options),
+    options.clusterId ?? loadClusterId(options),
     informedNamespacesOf(options),
   ]);
   return { records: new RecordKeeper(key, clusterId), installedAt: since, informedNamespaces };

@@ -105,14 +105,17 @@ function isEdit(old: KubeObject, object: KubeObject): boolean {
   return (
     before.generation !== after.generation ||
     before.deletionTimestamp !== after.deletionTimestamp ||
-    // Another replica has removed what was recorded, and left the rest to whom the object names.
-    (after.deletionTimestamp !== undefined && hasRecord(old) !== hasRecord(object)) ||
-    String(before.finalizers) !== String(after.finalizers) ||
+    // Another replica has removed what was recorded, or has left something to remove to the one whose place it is.
+    recordedElsewhere(old) !== recordedElsewhere(object) ||
+    // Those of a living object are put on and taken off by ourselves.
+    (after.deletionTimestamp !== undefined && String(before.finalizers) !== String(after.finalizers)) ||
     askingAnnotations.some((name) => before.annotations?.[name] !== after.annotations?.[name])
   );
 }
 
-function hasRecord(object: KubeObject): boolean {
-  const { status } = object as { readonly status?: { readonly record?: unknown } };
-  return status?.record !== undefined;
+/** What may be another replica's to see to: the places that an object has left; of a deleted one, whether any is left. */
+function recordedElsewhere(object: KubeObject): string {
+  const { status } = object as { readonly status?: { readonly record?: { readonly former?: unknown } } };
+  const isDeleted = object.metadata.deletionTimestamp !== undefined;
+  return JSON.stringify([status?.record?.former ?? null, isDeleted && status?.record !== undefined]);
 }

@@ -2,8 +2,8 @@
 import type { PlainMap } from "../base/plaintext.ts";
 import type { Observed } from "../vault/kv/engine.ts";
 import { combineFailures, type Decrypted } from "./decrypt.ts";
-import type { Outcome, Remark, Synced } from "./outcome.ts";
-import { describe, type Pass } from "./pass.ts";
+import type { Outcome, Remark, Repaired, Synced } from "./outcome.ts";
+import { describe, type Pass, picked } from "./pass.ts";
 import type { Plan } from "./plan.ts";
 import { type Note, sameRevision } from "./record.ts";
 
@@ -29,8 +29,7 @@ export async function apply(
     case "create":
     case "update": {
       const revision = await write(pass, next);
-      const { note } = pass.input;
-      const moved = note !== undefined && pass.note === undefined;
+      const repaired = repairedBy(pass, observed);
       return report(pass, decrypted, {
         data: next.data,
         ...(revision && { revision }),
@@ -39,11 +38,17 @@ export async function apply(
           destination,
           again: observed.state === "unreadable" && pass.note?.digest === pass.digest,
           ...(next.changed && { changed: next.changed }),
-          ...(moved && { leftBehind: note.destination }),
+          ...(repaired && { repaired }),
         },
       });
     }
   }
+}
+
+/** Undefined when it was the object that changed. */
+function repairedBy({ note, digest }: Pass, observed: Observed): Repaired | undefined {
+  if (note?.digest !== digest || observed.state === "unreadable") return undefined;
+  return observed.state === "present" ? "changed" : "missing";
 }
 
 async function write(pass: Pass, { data, cas }: Extract<Plan, { readonly kind: "create" | "update" }>) {
@@ -51,7 +56,7 @@ async function write(pass: Pass, { data, cas }: Extract<Plan, { readonly kind: "
   try {
     return await input.access.write(destination, data, cas);
   } catch (error) {
-    tools.own.attempted(destination, pass.fingerprint(data));
+    if (pass.mode === "Replace") tools.own.attempted(destination, pass.fingerprint(data));
     throw error;
   }
 }
@@ -79,7 +84,8 @@ function report(pass: Pass, { failures, values }: Decrypted, applied: Applied): 
   const [first, ...others] = failures;
   // What was kept because an entry failed is only ours when we wrote it: otherwise a KMS outage would make us the owner
   // of whatever stands there.
-  const isOurs = first === undefined || written !== undefined || pass.note !== undefined;
+  const isOurs = first === undefined || written !== undefined || pass.note?.fingerprint !== undefined;
+  const keys = data === undefined || pass.mode === "Replace" ? undefined : ownKeys(pass, data, values);
   const note: Note | undefined =
     data === undefined || !isOurs
       ? undefined
@@ -87,7 +93,8 @@ function report(pass: Pass, { failures, values }: Decrypted, applied: Applied): 
           destination,
           ...(revision && { revision }),
           ...(first === undefined && { digest: pass.digest }),
-          fingerprint: pass.fingerprint(data),
+          fingerprint: pass.fingerprint(data, keys),
+          ...(keys && { keys }),
         };
   const common = {
     remarks,
@@ -106,18 +113,25 @@ function report(pass: Pass, { failures, values }: Decrypted, applied: Applied): 
   };
 }
 
+/** Of the keys in Vault those that are ours now, or were before and are still there. */
+function ownKeys({ note }: Pass, data: PlainMap, values: Decrypted["values"]): readonly string[] {
+  return [...picked(data, [...(note?.keys ?? []), ...values.keys()]).keys()].toSorted();
+}
+
 /** The outcome where nothing is to be done, and nothing was decrypted. */
 export function unchanged(pass: Pass, observed: Observed, remarks: readonly Remark[] = []): Synced {
   const { destination, note } = pass;
   const revision = observed.state === "present" || observed.state === "deleted" ? observed.revision : undefined;
   const isNoted = note !== undefined && (destination.engineVersion === "v1" || sameRevision(note.revision, revision));
+  // Others have written beside the keys that are ours.
+  const isShared = note?.keys !== undefined && pass.mode === "Merge";
   return {
     kind: "synced",
     destination,
     keys: pass.resolved.entries.length,
     remarks: [...pass.remarks(), ...remarks],
     // With casIndex a version may be in sync that we never wrote: its place and version are noted, its digest is not.
-    note: isNoted ? note : { destination, ...(revision && { revision }) },
+    note: isNoted ? note : { ...(isShared && note), destination, ...(revision && { revision }) },
     ...(revision && { revision }),
   };
 }

@@ -1,10 +1,11 @@
-// One object writes to a destination. Among the living objects that name it, the oldest holds it, then the smaller
-// uid; when the holder leaves, the next takes over. Only what the objects' specs say counts, never a status, which
-// anyone might have edited.
+// One object writes to a destination, or several that merge keys of their own into it. Among the living objects that
+// name it, the oldest holds it, then the smaller uid; when the holder leaves, the next takes over. Only what the
+// objects' specs say counts, never a status, which anyone might have edited.
 import type { KMSVaultSecret } from "../api/kinds.ts";
 import { OperatorError } from "../base/errors.ts";
 import type { Destination } from "../vault/kv/engine.ts";
 import type { VaultAccess } from "../vault/vault.ts";
+import type { Rival } from "./pass.ts";
 import { sameDestination } from "./record.ts";
 
 /**
@@ -19,37 +20,63 @@ export function claimKey(path: string): string {
 }
 
 /**
- * The objects among `rivals` that name `destination`: those whose path leads there. One whose path leads nowhere
- * (invalid, not a KV mount, another engine than it says) holds nothing.
+ * Those among `rivals` that name `destination`: whose path leads there. One whose path leads nowhere (invalid, not a KV
+ * mount, another engine than it says) holds nothing.
  * @param rivals living objects whose path may lead there
  * @throws OperatorError when Vault could not be asked, so that nothing is decided on half the facts
  */
 export async function claimants(
   destination: Destination,
-  rivals: readonly KMSVaultSecret[],
+  rivals: readonly Rival[],
   access: VaultAccess,
-): Promise<readonly KMSVaultSecret[]> {
-  const found: KMSVaultSecret[] = [];
+): Promise<readonly Rival[]> {
+  const found: Rival[] = [];
   for (const rival of rivals) {
-    const place = await destinationOf(rival, access);
+    if (rival.namespace !== destination.namespace) continue;
+    const place = await destinationOf(rival.secret, access);
     if (place !== undefined && sameDestination(place, destination)) found.push(rival);
   }
   return found;
 }
 
-/** @throws OperatorError `PathConflict` when one of the claimants comes before `secret`: older, then smaller uid. */
-export function assertHolder(secret: KMSVaultSecret, others: readonly KMSVaultSecret[], where: string): void {
-  const holder = others.find((other) => precedes(other, secret));
-  if (holder === undefined) return;
+/**
+ * Pure: every claimant in turn, the oldest first, holds the place if it can share it with those that hold it already.
+ * @throws OperatorError `PathConflict` when `self` does not hold it
+ */
+export function assertHolder(self: Rival, others: readonly Rival[], where: string): void {
+  const holders: Rival[] = [];
+  for (const claimant of [self, ...others].toSorted(byAge)) {
+    const against = holders.find((holder) => !canShare(holder, claimant));
+    if (against === undefined) holders.push(claimant);
+    else if (claimant === self) throw pathConflict(self, against, where);
+  }
+}
+
+/** Whether two objects may write to one place: each only its own keys, and none of them the same. */
+export function canShare(one: Rival, other: Rival): boolean {
+  return isMerge(one) && isMerge(other) && ![...one.keys].some((key) => other.keys.has(key));
+}
+
+function isMerge({ secret }: Rival): boolean {
+  return secret.spec.writeMode === "Merge";
+}
+
+function pathConflict(self: Rival, holder: Rival, where: string): OperatorError {
+  const { metadata } = holder.secret;
   // Another namespace's object names are not everyone's to know.
   const who =
-    holder.metadata.namespace === secret.metadata.namespace
-      ? `KMSVaultSecret ${holder.metadata.name}`
+    metadata.namespace === self.secret.metadata.namespace
+      ? `KMSVaultSecret ${metadata.name}`
       : "an object in another namespace";
-  throw new OperatorError(
+  const shared = isMerge(self) && isMerge(holder) ? ", with keys that this one has as well" : "";
+  return new OperatorError(
     "PathConflict",
-    `${where} is already claimed by ${who}, which is older; nothing was written; choose another path, or delete the other object and this one takes over`,
+    `${where} is already claimed by ${who}, which is older${shared}; nothing was written; choose another path, or delete the other object and this one takes over`,
   );
+}
+
+function byAge(one: Rival, other: Rival): number {
+  return precedes(one.secret, other.secret) ? -1 : 1;
 }
 
 function precedes(one: KMSVaultSecret, other: KMSVaultSecret): boolean {

@@ -12,7 +12,7 @@ const entry: ResolvedEntry = {
   encoding: "utf8",
   empty: false,
 };
-const base = { entries: [entry], destination, onDecryptError: "Keep" };
+const base = { entries: [entry], destination, onDecryptError: "Keep", writeMode: "Replace" };
 
 const entries = fc.uniqueArray(
   fc.record({

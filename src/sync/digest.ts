@@ -8,6 +8,7 @@ export interface DigestSource {
   readonly entries: readonly ResolvedEntry[];
   readonly destination: Destination;
   readonly onDecryptError: string;
+  readonly writeMode: string;
 }
 
 /**
@@ -15,11 +16,10 @@ export interface DigestSource {
  * context pairs does not matter. A change of this format would decrypt everything anew in every installation: make it
  * a `v2:` and keep `v1:` comparable for one release.
  */
-export function sourceDigest({ entries, destination, onDecryptError }: DigestSource): string {
+export function sourceDigest({ entries, destination, onDecryptError, writeMode }: DigestSource): string {
   const canonical = {
     destination: [destination.namespace, destination.mount, destination.path, destination.engineVersion],
-    // The only mode there is so far; in the digest so that a second one does not change the format.
-    writeMode: "Replace",
+    writeMode,
     onDecryptError,
     entries: entries
       .map((entry) => [

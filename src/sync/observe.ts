@@ -1,7 +1,7 @@
 // Second stage: whether what stands at the destination is what was written, and if not, as much of it as a decision needs
 // — the fewest calls that do.
 import { OperatorError } from "../base/errors.ts";
-import type { Destination, Observed } from "../vault/kv/engine.ts";
+import type { Destination, Metadata, Observed } from "../vault/kv/engine.ts";
 import type { Decrypted } from "./decrypt.ts";
 import { describe, type Pass } from "./pass.ts";
 import { type PlanInput, versionOf } from "./plan.ts";
@@ -11,8 +11,18 @@ import { sameRevision } from "./record.ts";
 export function isInSync(pass: Pass, observed: Observed): boolean {
   const { note, digest } = pass;
   if (note === undefined || note.digest !== digest || observed.state !== "present") return false;
-  if (pass.destination.engineVersion === "v2") return sameRevision(note.revision, observed.revision);
-  return observed.data !== undefined && pass.fingerprint(observed.data) === note.fingerprint;
+  if (pass.destination.engineVersion === "v2" && sameRevision(note.revision, observed.revision)) return true;
+  // On KV v2 a version that is not ours holds our keys untouched, if only others beside them were written.
+  if (pass.destination.engineVersion === "v2" && note.keys === undefined) return false;
+  return observed.data !== undefined && pass.fingerprint(observed.data, note.keys) === note.fingerprint;
+}
+
+/** With the data, where only it tells whether keys that were merged into a secret are as they were left. */
+export async function withSharedData(pass: Pass, observed: Observed): Promise<Observed> {
+  const { note, digest, destination, input } = pass;
+  if (observed.state !== "present" || observed.data !== undefined || pass.mode === "Replace") return observed;
+  const isWritten = note?.keys !== undefined && note.digest === digest;
+  return isWritten && !sameRevision(note.revision, observed.revision) ? input.access.read(destination) : observed;
 }
 
 /** What `casIndex` leaves to do: nothing, nothing although the object changed, or a write. */
@@ -42,17 +52,42 @@ export async function completed(pass: Pass, observed: Observed, decrypted: Decry
   if (observed.state === "unreadable" && pass.destination.engineVersion === "v2") {
     throw neverBlindly("neither the metadata nor the data", pass.destination);
   }
+  if (observed.state === "unreadable" && pass.mode === "Merge") throw neverMergedBlindly(pass.destination);
   if (observed.state !== "present" || observed.data !== undefined || pass.casIndex !== undefined) return observed;
-  const untouched = sameRevision(pass.note?.revision, observed.revision) && decrypted.failures.length === 0;
+  const untouched =
+    pass.mode === "Replace" &&
+    pass.note?.keys === undefined &&
+    sameRevision(pass.note?.revision, observed.revision) &&
+    decrypted.failures.length === 0;
   // What we wrote ourselves, untouched since, is told apart from the new data by its keyed hash alone.
   if (untouched && pass.note?.fingerprint !== undefined) {
     const same = pass.fingerprint(decrypted.values) === pass.note.fingerprint;
     return same ? { ...observed, data: decrypted.values } : observed;
   }
   const read = await pass.input.access.read(pass.destination);
-  const writes = decrypted.failures.length === 0 || pass.onDecryptError === "Skip";
+  const writes = decrypted.failures.length === 0 || pass.onDecryptError === "Skip" || pass.mode === "Merge";
   if (read.state === "unreadable" && writes) throw neverBlindly("only the metadata", pass.destination);
-  return read;
+  // The settings stand in the metadata alone, which was looked at before.
+  return read.state === "unreadable" ? read : { ...read, ...metadataOf(observed, read) };
+}
+
+/** The metadata as far as either look saw it. */
+function metadataOf(one: Observed, other: Observed): { metadata?: Metadata } {
+  const settings = [one, other].map(seenMetadata).find((metadata) => metadata?.settings)?.settings;
+  const latest = seenMetadata(other) ?? seenMetadata(one);
+  return latest === undefined ? {} : { metadata: { ...latest, ...(settings && { settings }) } };
+}
+
+/** The metadata, where it could be seen. */
+export function seenMetadata(observed: Observed): Metadata | undefined {
+  return observed.state === "unreadable" ? undefined : observed.metadata;
+}
+
+function neverMergedBlindly(destination: Destination): OperatorError {
+  return new OperatorError(
+    "VaultPermissionDenied",
+    `Vault lets us not read ${describe(destination)}, and keys are never merged into what was not seen; grant read`,
+  );
 }
 
 function neverBlindly(what: string, destination: Destination): OperatorError {
@@ -67,7 +102,7 @@ export async function formerValues(pass: Pass, decrypted: Decrypted): Promise<Pi
   const { note } = pass.input;
   const needed = decrypted.failures.length > 0 && pass.onDecryptError === "Keep";
   if (!needed || note === undefined || pass.note !== undefined) return {};
-  const former = await pass.input.access.read(note.destination);
+  const former = await pass.input.accessAt(note.destination).read(note.destination);
   if (former.state === "unreadable") return { formerly: "unreadable" };
   return former.state === "present" && former.data !== undefined ? { formerly: former.data } : {};
 }

@@ -10,6 +10,9 @@ export interface Remark {
   readonly message: string;
 }
 
+/** Why something was written that the object had not changed: what stood there was gone, or was other. */
+export type Repaired = "missing" | "changed";
+
 /** What was written, if anything. */
 interface Written {
   readonly destination: Destination;
@@ -17,8 +20,7 @@ interface Written {
   readonly changed?: readonly string[];
   /** The same as last time, written once more only because the destination may not be read. */
   readonly again: boolean;
-  /** Where the object was written to before its path changed; it is left in place. */
-  readonly leftBehind?: Destination;
+  readonly repaired?: Repaired;
 }
 
 interface Common {
@@ -28,6 +30,17 @@ interface Common {
   readonly note?: Note;
   readonly destination?: Destination;
   readonly revision?: Revision;
+  /** Where the object was before its path changed: what became of each place that was looked at. */
+  readonly left?: readonly LeftPlace[];
+  /** What remains to be done although Vault holds the data: it is told, and tried again. */
+  readonly pending?: OperatorError;
+}
+
+/** A place that an object has left. */
+export interface LeftPlace {
+  readonly destination: Destination;
+  /** `kept`: no policy asks for more than leaving it. */
+  readonly fate: Removal | { readonly kind: "kept" };
 }
 
 /** Vault holds what the object says. */
@@ -54,11 +67,16 @@ export interface Superseded {
   readonly kind: "superseded";
 }
 
-/** What came of the deletion of an object that has the contract's finalizer. */
+/** What came of removing what an object wrote at one place, because it is deleted or has moved. */
 export type Removal =
-  /** The data is gone from Vault, or was already. The finalizer may leave. */
+  /** The data is gone from Vault as the policy says, or was already. The finalizer may leave. */
   | { readonly kind: "removed"; readonly destination: Destination }
   /** Vault was not touched, for the reason given. The finalizer may leave. */
   | { readonly kind: "released"; readonly message: string }
   /** The finalizer must stay. */
   | { readonly kind: "blocked"; readonly error: OperatorError };
+
+/** The outcome of an object that was not even looked at in Vault. */
+export function notTried(error: OperatorError, destination?: Destination): Failed {
+  return { kind: "failed", error, failedKeys: [], remarks: [], ...(destination && { destination }) };
+}

@@ -26,9 +26,10 @@ export class OwnRevisions {
   }
 
   /** Takes note of what an authenticated record, or a write just done, says. */
-  add({ destination, revision, fingerprint }: Note): void {
-    // With casIndex a version is noted that somebody else may have written; only its data tells that it is ours.
-    if (revision === undefined || fingerprint === undefined) return;
+  add({ destination, revision, fingerprint, keys }: Note): void {
+    // With casIndex a version is noted that somebody else may have written; only its data tells that it is ours. With
+    // Merge a version holds others' keys as well.
+    if (revision === undefined || fingerprint === undefined || keys !== undefined) return;
     const key = destinationKey(destination);
     const known = this.#latest.get(key);
     // The record of an object that has moved away may still name what its heir has written over.

@@ -1,4 +1,5 @@
 // One pass over one object: what it is given, and what is fixed once its destination is known.
+import type { Adoption } from "../api/adoption.ts";
 import type { KMSVaultSecret, PartialKMSVaultSecret } from "../api/kinds.ts";
 import type { PlainMap } from "../base/plaintext.ts";
 import type { Decryptor } from "../kms/cipher.ts";
@@ -7,6 +8,7 @@ import type { VaultAccess } from "../vault/vault.ts";
 import type { DestinationLock } from "./destination-lock.ts";
 import { sourceDigest } from "./digest.ts";
 import type { Remark } from "./outcome.ts";
+import type { Self, WriteMode } from "./ownership.ts";
 import type { OwnRevisions } from "./own-revisions.ts";
 import type { OnDecryptError } from "./plan.ts";
 import { type Note, type RecordKeeper, sameDestination } from "./record.ts";
@@ -18,22 +20,47 @@ export interface SyncTools {
   readonly records: RecordKeeper;
   readonly lock: DestinationLock;
   readonly own: OwnRevisions;
+  readonly adoption: Adoption;
+}
+
+/** Another living object whose path may lead to the same destination. */
+export interface Rival {
+  readonly secret: KMSVaultSecret;
+  /** Vault namespace that it writes to. */
+  readonly namespace: string;
+  /** Names of its keys, as far as they are known. */
+  readonly keys: ReadonlySet<string>;
 }
 
 /** One object and its surroundings at the time of the reconcile. */
 export interface SyncInput {
   readonly secret: KMSVaultSecret;
   readonly partials: (name: string) => PartialKMSVaultSecret | undefined;
-  /** Other living objects whose path may lead to the same destination; asked anew where it decides. */
-  readonly rivals: () => readonly KMSVaultSecret[];
+  /** Other living objects, given a path, that may lead to the same destination; asked anew where it decides. */
+  readonly rivals: (path: string) => readonly Rival[];
   /** Whether the object is still as it is in `secret`; a pass over an older one must not write any more. */
   readonly isCurrent: () => boolean;
   /** Asked where something is to be done: whether what is known of the object is the newest there is. */
   readonly isConfirmed: () => Promise<boolean>;
+  /**
+   * Called once the object holds its destination, before anything is written there: its finalizer must stand first.
+   * @returns the finalizers that the operator has put on the object
+   */
+  readonly prepare: (destination: Destination) => Promise<readonly string[]>;
   /** What was recorded of this object last, already authenticated. */
   readonly note: Note | undefined;
   /** Vault, as the identity that this object uses sees it. */
   readonly access: VaultAccess;
+  /**
+   * The same for a place where the object was before, in whatever Vault namespace.
+   * @throws OperatorError `PolicyDenied`
+   */
+  readonly accessAt: (destination: Destination) => VaultAccess;
+  /**
+   * Begins work on a place that the object has left.
+   * @returns to be called when it has ended; undefined when another replica does it
+   */
+  readonly enter: (destination: Destination) => (() => void) | undefined;
   /** The user allowed that foreign data at the path is taken over. */
   readonly adopt: boolean;
   readonly signal: AbortSignal;
@@ -47,18 +74,23 @@ export class Pass {
   readonly destination: Destination;
   readonly digest: string;
   readonly onDecryptError: OnDecryptError;
+  readonly mode: WriteMode;
+  readonly self: Self;
   /** The user's own check-and-set; on KV v1 it means nothing. */
   readonly casIndex: number | undefined;
 
   constructor(input: SyncInput, tools: SyncTools, resolved: Resolved, destination: Destination) {
-    const { spec } = input.secret;
+    const { spec, metadata } = input.secret;
+    const { entries } = resolved;
     this.input = input;
     this.tools = tools;
     this.resolved = resolved;
     this.destination = destination;
     this.onDecryptError = spec.onDecryptError ?? "Keep";
+    this.mode = spec.writeMode ?? "Replace";
+    this.self = selfOf(metadata, tools.records);
     this.casIndex = destination.engineVersion === "v2" ? spec.kvSettings?.casIndex : undefined;
-    this.digest = sourceDigest({ entries: resolved.entries, destination, onDecryptError: this.onDecryptError });
+    this.digest = sourceDigest({ entries, destination, onDecryptError: this.onDecryptError, writeMode: this.mode });
   }
 
   /** The record, as far as it is about this destination. */
@@ -67,20 +99,40 @@ export class Pass {
     return note !== undefined && sameDestination(note.destination, this.destination) ? note : undefined;
   }
 
-  fingerprint(data: PlainMap): string {
-    return this.tools.records.fingerprint(data, this.destination, this.input.secret.metadata.uid);
+  /** Keyed hash of data at the destination; of some keys alone, when they are given. */
+  fingerprint(data: PlainMap, keys?: readonly string[]): string {
+    const { records } = this.tools;
+    return records.fingerprint(keys === undefined ? data : picked(data, keys), this.destination, this.self.uid);
   }
 
   remarks(): Remark[] {
+    const { kvSettings, kvMetadata, deletionPolicy } = this.input.secret.spec;
     const remarks: Remark[] = this.resolved.duplicates.map(({ key, winner }) => ({
       code: "DuplicateKey",
       message: `key ${key} stands in more than one place, the one of ${winner} counts`,
     }));
-    if (this.destination.engineVersion === "v1" && this.input.secret.spec.kvSettings?.casIndex !== undefined) {
-      remarks.push({ code: "EngineMismatch", message: "casIndex means nothing on KV v1 and is ignored" });
-    }
+    if (this.destination.engineVersion === "v2") return remarks;
+    const onlyV2 = (what: string) => remarks.push({ code: "EngineMismatch", message: `${what} on KV v1` });
+    if (kvSettings?.casIndex !== undefined) onlyV2("casIndex means nothing and is ignored");
+    if (kvMetadata !== undefined) onlyV2("kvMetadata means nothing and is ignored");
+    if (deletionPolicy === "SoftDelete")
+      onlyV2("deletionPolicy SoftDelete leaves the data in place: nothing can be undeleted");
     return remarks;
   }
+}
+
+/** An object, as its mark names it. */
+export function selfOf(
+  { uid, namespace, name }: KMSVaultSecret["metadata"],
+  { clusterId }: Pick<RecordKeeper, "clusterId">,
+): Self {
+  return { uid, owner: `${namespace}/${name}`, cluster: clusterId };
+}
+
+/** Those of the keys that are there. */
+export function picked(data: PlainMap, keys: Iterable<string>): PlainMap {
+  const wanted = new Set(keys);
+  return new Map([...data].filter(([key]) => wanted.has(key)));
 }
 
 /** How a destination is named to people: as the API path. */

@@ -20,7 +20,14 @@ function present(map: Record<string, string>): Observed {
 }
 
 function planOf(input: Partial<PlanInput> & Pick<PlanInput, "observed" | "decrypted">): unknown {
-  const result = plan({ onDecryptError: "Keep", mayOverwrite: true, where: "secret/data/x", ...input });
+  const result = plan({
+    onDecryptError: "Keep",
+    mayOverwrite: true,
+    mode: "Replace",
+    ownKeys: new Set(),
+    where: "secret/data/x",
+    ...input,
+  });
   if (!("data" in result)) return result;
   return { ...result, data: Object.fromEntries([...result.data].map(([key, value]) => [key, value.open()])) };
 }
@@ -139,6 +146,8 @@ test("whatever is there and whatever fails: with Keep no key of Vault is ever lo
         decrypted: { values: good, failures: failures(...failing) },
         onDecryptError: "Keep",
         mayOverwrite: true,
+        mode: "Replace",
+        ownKeys: new Set(),
         where: "x",
       });
       if (!("data" in result)) return;
@@ -162,6 +171,8 @@ test("no plan ever writes an empty map, or what is there already", () => {
         decrypted: { values: values(decrypted), failures: failures(...failing) },
         onDecryptError: mode,
         mayOverwrite: true,
+        mode: "Replace",
+        ownKeys: new Set(),
         where: "x",
       });
       if (result.kind !== "create" && result.kind !== "update") return;

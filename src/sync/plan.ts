@@ -5,6 +5,7 @@ import { OperatorError } from "../base/errors.ts";
 import { type PlainMap, samePlainMap } from "../base/plaintext.ts";
 import type { Observed } from "../vault/kv/engine.ts";
 import type { Decrypted } from "./decrypt.ts";
+import type { WriteMode } from "./ownership.ts";
 
 /** What to do with the destination. */
 export type Plan =
@@ -30,8 +31,11 @@ export interface PlanInput {
   readonly observed: Observed;
   readonly decrypted: Decrypted;
   readonly onDecryptError: OnDecryptError;
-  /** Whether foreign data that differs may be overwritten: our record names the destination, or the user said so. */
+  readonly mode: WriteMode;
+  /** Whether foreign data that differs may be overwritten: it is known to be ours, or the user said so. */
   readonly mayOverwrite: boolean;
+  /** With `Merge`: the keys that were written before. They may be overwritten, and go when they are no entry's. */
+  readonly ownKeys: ReadonlySet<string>;
   /** What stands at the location that the object was written to before its path changed, if it did. */
   readonly formerly?: PlainMap | "unreadable";
   /** The user's own check-and-set (`casIndex`): everything is written, with that version. */
@@ -42,12 +46,11 @@ export interface PlanInput {
 export function plan(input: PlanInput): Plan {
   const { observed, decrypted, casIndex } = input;
   const existing = observed.state === "present" ? observed.data : undefined;
-  const data = desiredData(input, existing);
+  const data = input.mode === "Merge" ? mergedData(input, existing) : desiredData(input, existing);
   if (data === undefined || data.size === 0) return { kind: "nothing" };
   if (casIndex !== undefined) return { kind: casIndex === 0 ? "create" : "update", data, cas: casIndex };
   if (existing !== undefined && samePlainMap(data, existing)) return { kind: "noop", data };
-  const foreign = observed.state === "present" && existing?.size !== 0 && !input.mayOverwrite;
-  if (foreign) {
+  if (isForeign(input, existing)) {
     if (decrypted.failures.length > 0) return { kind: "nothing" };
     return { kind: "conflict", error: adoptionRequired(input.where) };
   }
@@ -58,6 +61,17 @@ export function plan(input: PlanInput): Plan {
     ...((existing !== undefined || observed.state === "absent") && { changed: changedKeys(data, existing) }),
     ...(cas !== undefined && { cas }),
   };
+}
+
+/** Whether what would be written over is someone else's. */
+function isForeign(input: PlanInput, existing: PlainMap | undefined): boolean {
+  const { observed, mode, mayOverwrite, ownKeys, decrypted } = input;
+  if (mayOverwrite || observed.state !== "present") return false;
+  if (mode === "Replace") return existing?.size !== 0;
+  return [...decrypted.values].some(([key, value]) => {
+    const found = existing?.get(key);
+    return found !== undefined && !ownKeys.has(key) && !found.equals(value);
+  });
 }
 
 /** The latest version (KV v2), 0 when there is none; undefined where versions do not exist or could not be read. */
@@ -80,6 +94,22 @@ function desiredData(input: PlanInput, existing: PlainMap | undefined): PlainMap
     if (former !== undefined && !kept.has(key)) kept.set(key, former);
   }
   return new Map([...kept, ...decrypted.values]);
+}
+
+/** With `Merge`: what stands there, with our keys as they should be; no key of ours goes while an entry fails. */
+function mergedData(input: PlanInput, existing: PlainMap = new Map()): PlainMap | undefined {
+  const { decrypted, onDecryptError, ownKeys, formerly } = input;
+  const failed = decrypted.failures.map(({ key }) => key);
+  if (failed.length > 0 && (onDecryptError === "Fail" || formerly === "unreadable")) return undefined;
+  const keepsAll = failed.length > 0 && onDecryptError === "Keep";
+  const merged = new Map([...existing].filter(([key]) => keepsAll || !ownKeys.has(key)));
+  for (const key of failed) {
+    const former = formerly instanceof Map ? formerly.get(key) : undefined;
+    if (former !== undefined && !merged.has(key)) merged.set(key, former);
+  }
+  // Nothing of ours to write is nothing to do, even where something of ours would go.
+  if (decrypted.values.size === 0 && failed.length > 0) return undefined;
+  return new Map([...merged, ...decrypted.values]);
 }
 
 function changedKeys(data: PlainMap, existing: PlainMap | undefined): string[] {

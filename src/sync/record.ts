@@ -2,49 +2,57 @@
 // anyone who may patch a status could otherwise have the operator remove, or believe in sync, what they like. A record
 // without a right MAC is no record: everything is verified anew and nothing is removed.
 import { createHmac, createSecretKey, type KeyObject, timingSafeEqual } from "node:crypto";
-import type { SyncRecord } from "../api/kinds.ts";
+import type { RecordedPlace, SyncRecord } from "../api/kinds.ts";
 import { fingerprint, type PlainMap } from "../base/plaintext.ts";
 import type { Destination, Revision } from "../vault/kv/engine.ts";
 
-/** What is recorded of one object. */
-export interface Note {
+/** What was written at one location. */
+export interface Place {
   readonly destination: Destination;
   /** KV v2: the version that holds what was written. */
   readonly revision?: Revision;
+  /** Of the data as it stands in Vault; absent where it was never read or written. With `keys`, of those alone. */
+  readonly fingerprint?: string;
+  /** With `writeMode: Merge`: the keys that were written, and nothing else there is ours. */
+  readonly keys?: readonly string[];
+}
+
+/** What is recorded of one object. */
+export interface Note extends Place {
   /** Absent while an entry could not be decrypted, so that it is tried again. */
   readonly digest?: string;
-  /** Of the data as it stands in Vault; absent where it was never read or written. */
-  readonly fingerprint?: string;
+  /** Finalizers that the operator put on the object, and the user did not. */
+  readonly finalizers?: readonly string[];
+  /** Where the object was before its path changed, as far as it is still to be removed there. */
+  readonly former?: readonly Place[];
 }
 
 const format = "v1";
 
 export class RecordKeeper {
+  /** uid of the kube-system namespace, or what the operator was told in its place. */
+  readonly clusterId: string;
   /** As an object of its own: making one of bytes for each MAC costs more than the MAC. */
   readonly #key: KeyObject;
-  readonly #clusterId: string;
 
   /**
    * @param key random, 32 bytes, kept in a Secret of the operator's namespace
-   * @param clusterId uid of the kube-system namespace: a status copied from another cluster counts for nothing
+   * @param clusterId a status copied from another cluster counts for nothing
    */
   constructor(key: Uint8Array, clusterId: string) {
     this.#key = createSecretKey(key);
-    this.#clusterId = clusterId;
+    this.clusterId = clusterId;
   }
 
   /** The note as it goes into `status.record` of the object with this uid. */
   seal(note: Note, uid: string): SyncRecord {
-    const { destination, revision, digest } = note;
+    const { digest, finalizers = [], former = [] } = note;
     const unsealed: Omit<SyncRecord, "mac"> = {
       format,
-      namespace: destination.namespace,
-      mount: destination.mount,
-      path: destination.path,
-      engineVersion: destination.engineVersion,
-      ...(revision && { version: revision.version, versionCreatedTime: revision.createdTime }),
+      ...recorded(note),
       ...(digest !== undefined && { digest }),
-      ...(note.fingerprint !== undefined && { fingerprint: note.fingerprint }),
+      ...(finalizers.length > 0 && { finalizers: [...finalizers] }),
+      ...(former.length > 0 && { former: former.map(recorded) }),
     };
     return { ...unsealed, mac: this.#mac(unsealed, uid) };
   }
@@ -55,13 +63,12 @@ export class RecordKeeper {
     const given = Buffer.from(record.mac, "base64url");
     const right = Buffer.from(this.#mac(record, uid), "base64url");
     if (given.length !== right.length || !timingSafeEqual(given, right)) return undefined;
-    const { namespace, mount, path, engineVersion, version, versionCreatedTime } = record;
+    const { digest, finalizers, former } = record;
     return {
-      destination: { namespace, mount, path, engineVersion },
-      ...(version !== undefined &&
-        versionCreatedTime !== undefined && { revision: { version, createdTime: versionCreatedTime } }),
-      ...(record.digest !== undefined && { digest: record.digest }),
-      ...(record.fingerprint !== undefined && { fingerprint: record.fingerprint }),
+      ...placeIn(record),
+      ...(digest !== undefined && { digest }),
+      ...(finalizers && { finalizers }),
+      ...(former && { former: former.map(placeIn) }),
     };
   }
 
@@ -74,19 +81,52 @@ export class RecordKeeper {
     const covered = [
       "record",
       uid,
-      this.#clusterId,
+      this.clusterId,
       record.format,
-      record.namespace,
-      record.mount,
-      record.path,
-      record.engineVersion,
-      record.version ?? null,
-      record.versionCreatedTime ?? null,
+      ...covering(record),
       record.digest ?? null,
-      record.fingerprint ?? null,
+      record.finalizers ?? null,
+      record.former?.map(covering) ?? null,
     ];
     return createHmac("sha256", this.#key).update(JSON.stringify(covered)).digest("base64url");
   }
+}
+
+function recorded({ destination, revision, fingerprint: hash, keys }: Place): RecordedPlace {
+  const { namespace, mount, path, engineVersion } = destination;
+  return {
+    namespace,
+    mount,
+    path,
+    engineVersion,
+    ...(revision && { version: revision.version, versionCreatedTime: revision.createdTime }),
+    ...(hash !== undefined && { fingerprint: hash }),
+    ...(keys && { keys: [...keys] }),
+  };
+}
+
+function placeIn(recordedPlace: RecordedPlace): Place {
+  const { namespace, mount, path, engineVersion, version, versionCreatedTime: createdTime, keys } = recordedPlace;
+  return {
+    destination: { namespace, mount, path, engineVersion },
+    ...(version !== undefined && createdTime !== undefined && { revision: { version, createdTime } }),
+    ...(recordedPlace.fingerprint !== undefined && { fingerprint: recordedPlace.fingerprint }),
+    ...(keys && { keys }),
+  };
+}
+
+/** Every field of a recorded place, in one order. */
+function covering(one: RecordedPlace): readonly unknown[] {
+  return [
+    one.namespace,
+    one.mount,
+    one.path,
+    one.engineVersion,
+    one.version ?? null,
+    one.versionCreatedTime ?? null,
+    one.fingerprint ?? null,
+    one.keys ?? null,
+  ];
 }
 
 /** True when both name the same place. */

@@ -1,102 +1,135 @@
-// What the deletion of an object does to Vault. Only what the record shows to be ours is removed, looked at once more
-// just before; in every other case the object is let go and Vault is left alone. Neither a Partial, nor KMS, nor a
-// valid spec is needed.
-import { deletionAnnotation, type KMSVaultSecret, type Meta } from "../api/kinds.ts";
+// What the deletion of an object, or its move to another path, does to what it wrote. Only what the record shows to be
+// ours is removed, looked at once more just before; in every other case the object is let go and Vault is left alone.
+// Neither a Partial, nor KMS, nor a valid spec is needed.
+import type { DeletionPolicy, Meta } from "../api/kinds.ts";
 import { asOperatorError, OperatorError } from "../base/errors.ts";
+import type { PlainMap } from "../base/plaintext.ts";
 import type { Destination, Observed } from "../vault/kv/engine.ts";
 import type { VaultAccess } from "../vault/vault.ts";
 import { claimants } from "./claims.ts";
+import { seenMetadata } from "./observe.ts";
 import type { Removal } from "./outcome.ts";
-import { type Note, sameRevision } from "./record.ts";
-import { describe, type SyncInput, type SyncTools } from "./pass.ts";
+import { standing, unmarkChange } from "./ownership.ts";
+import { describe, picked, type Rival, selfOf, type SyncTools } from "./pass.ts";
+import { versionOf } from "./plan.ts";
+import { type Place, sameRevision } from "./record.ts";
 
-export type RemoveInput = Pick<SyncInput, "note" | "access"> & {
+/** What is removed, and by which rule. */
+export interface RemovePlaceInput {
   readonly metadata: Meta;
-  /** `spec.path` and `spec.kvSettings.engineVersion`, as far as they can be read. */
-  readonly named?: { readonly path: string; readonly engineVersion?: "v1" | "v2" };
-  /** Whether the object may have been written by the original and never been looked at by us. */
-  readonly mayPredateUs: boolean;
-  /** Whether somebody is deleting the CRD, and with it every object: that is no order to delete what is in Vault. */
-  readonly isKindGoing: () => Promise<boolean>;
-  /** Other living objects, given a destination, whose path may lead there. */
-  readonly rivals: (destination: Destination) => readonly KMSVaultSecret[];
-};
+  readonly policy: DeletionPolicy;
+  /** Vault, as the identity that this object uses sees it in the place's namespace. */
+  readonly access: VaultAccess;
+  /** Other living objects, given a path, that may lead to the same destination. */
+  readonly rivals: (path: string) => readonly Rival[];
+}
+
+/** A place, and whether the original may have written it, of which there is no record. */
+export type PlaceToRemove = Place & { readonly mayPredateUs?: boolean };
+
+type Tools = Pick<SyncTools, "lock" | "records">;
 
 /**
- * Removes the data of a deleted object that has the contract's finalizer: the path on KV v1, all versions and the
- * metadata on KV v2. Never throws: what goes wrong is `blocked`, and is tried again.
+ * Removes what an object wrote at one place, as far as it is still ours. Never throws: what goes wrong is `blocked`, and
+ * is tried again.
+ * @param place as recorded, or where the object says when nothing is recorded
  */
-export async function remove(input: RemoveInput, tools: SyncTools): Promise<Removal> {
+export async function removePlace(place: PlaceToRemove, input: RemovePlaceInput, tools: Tools): Promise<Removal> {
+  const { destination } = place;
+  const { policy } = input;
+  const where = describe(destination);
+  if (policy === "Retain") return released(`${where} was left in place`);
+  if (policy === "SoftDelete" && destination.engineVersion === "v1" && place.keys === undefined) {
+    return released(`${where} was left in place: on KV v1 nothing can be undeleted, so nothing was deleted`);
+  }
   try {
-    if (input.metadata.annotations?.[deletionAnnotation] === "orphan") {
-      return released(`Vault was left alone, as the annotation ${deletionAnnotation}: orphan asks`);
-    }
-    const destination = input.note?.destination ?? (await contractDestination(input));
-    if (destination === undefined) {
-      return released("Vault was left alone: there is no record that this object wrote anything there");
-    }
-    if (await input.isKindGoing()) throw kindIsGoing();
-    return await tools.lock.hold(destination, () => removeFrom(destination, input, tools));
+    return await tools.lock.hold(destination, () => removeHeld(place, input, tools));
   } catch (error) {
     return { kind: "blocked", error: asOperatorError(error) };
   }
 }
 
-/** Where an object that we never wrote a status to was written by the original: where its spec says. */
-async function contractDestination({ mayPredateUs, named, access }: RemoveInput): Promise<Destination | undefined> {
-  if (!mayPredateUs || named === undefined) return undefined;
-  try {
-    return await resolveAnyEngine(access, named);
-  } catch (error) {
-    // A path that leads to no KV engine holds nothing of ours.
-    if (error instanceof OperatorError && (error.code === "InvalidPath" || error.code === "NotKV")) return undefined;
-    throw error;
-  }
-}
-
-async function resolveAnyEngine(
-  access: VaultAccess,
-  { path, engineVersion }: { readonly path: string; readonly engineVersion?: "v1" | "v2" },
-): Promise<Destination> {
-  try {
-    return await access.resolve(path, engineVersion);
-  } catch (error) {
-    if (error instanceof OperatorError && error.code === "EngineMismatch") return access.resolve(path);
-    throw error;
-  }
-}
-
-async function removeFrom(destination: Destination, input: RemoveInput, tools: SyncTools): Promise<Removal> {
-  const { access, note } = input;
+async function removeHeld(place: PlaceToRemove, input: RemovePlaceInput, tools: Tools): Promise<Removal> {
+  const { destination } = place;
+  const { access, policy } = input;
   const where = describe(destination);
-  const others = await claimants(destination, input.rivals(destination), access);
+  const others = await claimants(destination, input.rivals(`${destination.mount}/${destination.path}`), access);
+  if (place.keys !== undefined) return removeKeys({ ...place, keys: place.keys }, others, { input, tools });
   if (others.length > 0) return released(`${where} was left alone: another object names it`);
   const observed = await access.observe(destination);
-  if (observed.state === "absent") return { kind: "removed", destination };
-  if (note !== undefined && !isOurs(note, observed, { input, tools })) {
-    return released(`${where} was left alone: someone else has written there since; remove it by hand if it shall go`);
-  }
-  await access.remove(destination);
+  const isGone = observed.state === "absent" || (observed.state === "deleted" && policy === "SoftDelete");
+  if (isGone) return { kind: "removed", destination };
+  if (place.mayPredateUs !== true && !isOurs(place, observed, { input, tools })) return released(notOurs(place));
+  await (policy === "SoftDelete" ? access.softDelete(destination) : access.remove(destination));
   return { kind: "removed", destination };
 }
 
+/** With `Merge`: our keys go, unless another object has them too; others' stay, and with them earlier versions. */
+async function removeKeys(
+  place: Place & { readonly keys: readonly string[] },
+  others: readonly Rival[],
+  { input, tools }: { readonly input: RemovePlaceInput; readonly tools: Tools },
+): Promise<Removal> {
+  const { destination, keys } = place;
+  const { access } = input;
+  const where = describe(destination);
+  if (others.some(({ secret }) => secret.spec.writeMode !== "Merge")) {
+    return released(`${where} was left alone: another object names it`);
+  }
+  const observed = await access.read(destination);
+  if (observed.state === "absent" || observed.state === "deleted") return { kind: "removed", destination };
+  if (observed.state === "unreadable" || observed.data === undefined) throw unseen(destination, "read");
+  const leaving = keys.filter((key) => !others.some((other) => other.keys.has(key)));
+  if (!isOurs(place, observed, { input, tools })) {
+    return released(`${where} was left alone: someone else has changed our keys since; remove them by hand`);
+  }
+  const rest = picked(
+    observed.data,
+    [...observed.data.keys()].filter((key) => !leaving.includes(key)),
+  );
+  if (rest.size < observed.data.size) await writeRest(destination, rest, { observed, access });
+  const custom = unmarkChange(observed.metadata?.custom ?? {}, selfOf(input.metadata, tools.records));
+  if (destination.engineVersion === "v2" && Object.keys(custom).length > 0) {
+    // Where it may not be changed, the mark of an object that is gone counts for nobody.
+    await access.writeMetadata(destination, { custom }, observed.metadata);
+  }
+  return { kind: "removed", destination };
+}
+
+async function writeRest(
+  destination: Destination,
+  rest: PlainMap,
+  { observed, access }: { readonly observed: Observed; readonly access: VaultAccess },
+): Promise<void> {
+  if (rest.size > 0) await access.write(destination, rest, versionOf(observed));
+  // Earlier versions may hold what others had there.
+  else if (destination.engineVersion === "v2") await access.softDelete(destination);
+  else await access.remove(destination);
+}
+
 /**
- * Whether what stands there is what we wrote. Where KV v1 may not be read, as with policies made for the original, the
- * record alone decides.
+ * Whether what stands there is this object's. The mark tells, where there is one; else the version, or on KV v1 the keyed
+ * hash. Where KV v1 may not be read, as with policies made for the original, the record alone decides.
  */
 function isOurs(
-  note: Note,
+  place: Place,
   observed: Exclude<Observed, { state: "absent" }>,
-  { input, tools }: { input: RemoveInput; tools: SyncTools },
+  { input, tools }: { readonly input: RemovePlaceInput; readonly tools: Tools },
 ): boolean {
-  if (note.destination.engineVersion === "v2") {
-    if (observed.state === "unreadable") throw unseen(note.destination, observed.missingCapability);
-    return sameRevision(note.revision, observed.revision);
+  const { destination, revision, fingerprint, keys } = place;
+  if (destination.engineVersion === "v2") {
+    if (observed.state === "unreadable") throw unseen(destination, observed.missingCapability);
+    const mode = keys === undefined ? "Replace" : "Merge";
+    const owner = standing(seenMetadata(observed)?.custom ?? {}, selfOf(input.metadata, tools.records), mode);
+    if (owner !== "unmarked") return owner === "ours";
+    if (sameRevision(revision, observed.revision)) return true;
+    if (keys === undefined) return false;
+  } else if (observed.state === "unreadable") {
+    return fingerprint !== undefined;
   }
-  if (observed.state === "unreadable") return true;
   if (observed.state !== "present" || observed.data === undefined) return false;
-  const found = tools.records.fingerprint(observed.data, note.destination, input.metadata.uid);
-  return found === note.fingerprint;
+  const ours = keys === undefined ? observed.data : picked(observed.data, keys);
+  return tools.records.fingerprint(ours, destination, input.metadata.uid) === fingerprint;
 }
 
 function unseen(destination: Destination, capability: string): OperatorError {
@@ -106,13 +139,14 @@ function unseen(destination: Destination, capability: string): OperatorError {
   );
 }
 
-function kindIsGoing(): OperatorError {
-  return new OperatorError(
-    "KubernetesError",
-    `the CustomResourceDefinition is being deleted, which is no order to delete secrets, so Vault was left alone; annotate the object with ${deletionAnnotation}: orphan to let it go`,
-  );
+function notOurs({ destination, revision, fingerprint }: Place): string {
+  const where = `${describe(destination)} was left alone`;
+  return revision === undefined && fingerprint === undefined
+    ? `${where}: there is no record that this object wrote anything there`
+    : `${where}: someone else has written there since; remove it by hand if it shall go`;
 }
 
-function released(message: string): Removal {
+/** Vault is not touched. */
+export function released(message: string): Removal {
   return { kind: "released", message };
 }

@@ -5,9 +5,12 @@ import type { Destination, Observed } from "../vault/kv/engine.ts";
 import { apply, unchanged } from "./apply.ts";
 import { assertHolder, claimants } from "./claims.ts";
 import { type Decrypted, decrypt } from "./decrypt.ts";
-import { completed, formerValues, isInSync, judgeByCasIndex } from "./observe.ts";
-import type { Outcome, Superseded, Synced } from "./outcome.ts";
-import { describe, Pass, type SyncInput, type SyncTools } from "./pass.ts";
+import { leaveFormer } from "./former.ts";
+import { marked } from "./mark.ts";
+import { completed, formerValues, isInSync, judgeByCasIndex, seenMetadata, withSharedData } from "./observe.ts";
+import { notTried, type Outcome, type Superseded, type Synced } from "./outcome.ts";
+import { standing } from "./ownership.ts";
+import { describe, Pass, type Rival, type SyncInput, type SyncTools } from "./pass.ts";
 import { plan, versionOf } from "./plan.ts";
 import { resolve } from "./resolve.ts";
 
@@ -24,33 +27,41 @@ export async function sync(input: SyncInput, tools: SyncTools): Promise<Outcome 
     const { path, kvSettings } = input.secret.spec;
     const place = await input.access.resolve(path, kvSettings?.engineVersion);
     destination = place;
-    return await tools.lock.hold(place, () => syncHeld(new Pass(input, tools, resolved, place)));
+    const pass = new Pass(input, tools, resolved, place);
+    const outcome = await tools.lock.hold(place, () => syncHeld(pass));
+    // Not while the new place is held: of two objects that swap places each would wait for the other.
+    return outcome.kind === "superseded" ? outcome : leaveFormer(pass, outcome);
   } catch (error) {
-    const common = { remarks: [], failedKeys: [], ...(destination && { destination }) };
-    return { kind: "failed", error: asOperatorError(error), ...common };
+    return notTried(asOperatorError(error), destination);
   }
 }
 
 /** With the destination to itself: who holds it is decided here, or another could have come between. */
 async function syncHeld(pass: Pass): Promise<Outcome | Superseded> {
   const { input, tools, destination } = pass;
+  const { secret } = input;
   // Before it is replaced: what was written where the object was before.
   if (input.note !== undefined) tools.own.add(input.note);
-  const others = await claimants(destination, input.rivals(), input.access);
+  const others = await claimants(destination, input.rivals(secret.spec.path), input.access);
   if (!input.isCurrent()) return { kind: "superseded" };
-  assertHolder(input.secret, others, describe(destination));
+  const keys = new Set(pass.resolved.entries.map(({ key }) => key));
+  const self: Rival = { secret, namespace: destination.namespace, keys };
+  assertHolder(self, others, describe(destination));
+  const finalizers = await input.prepare(destination);
   const outcome = await syncDestination(pass);
-  if (outcome.kind !== "superseded" && outcome.note !== undefined) tools.own.add(outcome.note);
-  return outcome;
+  if (outcome.kind === "superseded" || outcome.note === undefined) return outcome;
+  tools.own.add(outcome.note);
+  return { ...outcome, note: { ...outcome.note, ...(finalizers.length > 0 && { finalizers }) } };
 }
 
 async function syncDestination(pass: Pass): Promise<Outcome | Superseded> {
   const { access, signal } = pass.input;
   let decrypted: Decrypted | undefined;
   for (let attempt = 1; ; attempt += 1) {
-    const observed = await access.observe(pass.destination);
+    const observed = await withSharedData(pass, await access.observe(pass.destination));
+    assertNotForeign(pass, observed);
     const settled = settledWithoutKms(pass, observed);
-    if (settled !== undefined) return settled;
+    if (settled !== undefined) return marked(pass, observed, settled);
     if (decrypted === undefined && !(await pass.input.isConfirmed())) return { kind: "superseded" };
     decrypted ??= await decrypt(pass.resolved.entries, pass.tools.decryptor, signal);
     const current = await completed(pass, observed, decrypted);
@@ -58,22 +69,35 @@ async function syncDestination(pass: Pass): Promise<Outcome | Superseded> {
       observed: current,
       decrypted,
       onDecryptError: pass.onDecryptError,
+      mode: pass.mode,
       mayOverwrite: mayOverwrite(pass, current),
+      ownKeys: new Set(pass.note?.keys),
       where: describe(pass.destination),
       ...(pass.casIndex !== undefined && { casIndex: pass.casIndex }),
       ...(await formerValues(pass, decrypted)),
     });
+    let outcome: Outcome;
     try {
-      return await apply(pass, next, { observed: current, decrypted });
+      outcome = await apply(pass, next, { observed: current, decrypted });
     } catch (error) {
       const raced = error instanceof OperatorError && error.code === "CASConflict" && pass.casIndex === undefined;
       if (!raced) throw error;
       // Nobody has to change anything for the next attempt to succeed.
-      if (attempt === maxAttempts) {
-        throw new OperatorError("CASConflict", error.message, { cause: error, retry: "backoff" });
-      }
+      if (attempt < maxAttempts) continue;
+      throw new OperatorError("CASConflict", error.message, { cause: error, retry: "backoff" });
     }
+    return marked(pass, current, outcome);
   }
+}
+
+/** @throws OperatorError `PathConflict` when another cluster's object has the secret, unless the user takes it over */
+function assertNotForeign({ input, self, mode, destination }: Pass, observed: Observed): void {
+  const custom = seenMetadata(observed)?.custom ?? {};
+  if (input.adopt || standing(custom, self, mode) !== "foreign") return;
+  throw new OperatorError(
+    "PathConflict",
+    `${describe(destination)} carries the mark of an object of another cluster; nothing was written; let only one of the two have the path, or take it over with the annotation k8s.patoarvizu.dev/adopt: "true" (for a cluster that was built anew, start the operator with --cluster-id as the old one had it)`,
+  );
 }
 
 /** The outcome where the versions alone, or the record, tell that nothing is to be written. */
@@ -94,14 +118,18 @@ function settledWithoutKms(pass: Pass, observed: Observed): Synced | undefined {
 }
 
 /**
- * KV v1 is overwritten as the original did. KV v2 where we wrote what stands there, for whatever object, or the user says
- * so. A version that was only noted (casIndex) is not ours.
+ * Whether data that is not known to be this object's may be written over: the user says so, or an object of this
+ * cluster wrote it, which has left the place to this one. A version that was only noted (casIndex) is not ours.
  */
 function mayOverwrite(pass: Pass, observed: Observed): boolean {
-  const { destination, note, input, tools } = pass;
-  if (destination.engineVersion === "v1" || note?.fingerprint !== undefined || input.adopt) return true;
+  const { destination, note, input, tools, self, mode } = pass;
+  const { adoption, own } = tools;
+  if (input.adopt || adoption === "always") return true;
+  const isOurs = note?.fingerprint !== undefined && note.keys === undefined;
+  if (isOurs || mode === "Merge") return isOurs;
+  if (destination.engineVersion === "v1") return adoption === "original";
   if (observed.state !== "present") return false;
-  const { revision, data } = observed;
-  if (tools.own.has(destination, revision)) return true;
-  return data !== undefined && tools.own.wasAttempted(destination, pass.fingerprint(data));
+  const { revision, data, metadata } = observed;
+  if (standing(metadata?.custom ?? {}, self, mode) !== "unmarked" || own.has(destination, revision)) return true;
+  return data !== undefined && own.wasAttempted(destination, pass.fingerprint(data));
 }

@@ -49,6 +49,18 @@ function createReconcilerMetrics(registry: Registry) {
     labelNames: ["engine_version"],
     registers,
   });
+  const repairs = new Counter({
+    name: "kms_vault_operator_repairs_total",
+    help: "Those of the writes that put right what somebody else did in Vault: the secret was missing, or was changed.",
+    labelNames: ["cause"],
+    registers,
+  });
+  for (const cause of ["missing", "changed"]) repairs.inc({ cause }, 0);
+  const releasedUntouched = new Counter({
+    name: "kms_vault_operator_released_untouched_total",
+    help: "Deleted objects that were let go with their data left in Vault, because nobody could log in any more.",
+    registers,
+  });
   const statusForbidden = new Gauge({
     name: "kms_vault_operator_status_forbidden",
     help: "1 while the API server does not let us save statuses.",
@@ -74,6 +86,14 @@ function createReconcilerMetrics(registry: Registry) {
     /** A write to Vault. */
     wroteSecret(engineVersion: string): void {
       writes.inc({ engine_version: engineVersion });
+    },
+    /** A write that the object had not changed for: what stood in Vault was gone, or was other. */
+    repairedSecret(cause: "missing" | "changed"): void {
+      repairs.inc({ cause });
+    },
+    /** A deleted object was let go although its data could not be removed. */
+    releasedUntouched(): void {
+      releasedUntouched.inc();
     },
     /** Whether the API server refuses (403) to save statuses. */
     statusForbidden(forbidden: boolean): void {

@@ -3,7 +3,15 @@ import type { Clock } from "../base/clock.ts";
 import { OperatorError } from "../base/errors.ts";
 import type { PlainMap } from "../base/plaintext.ts";
 import type { VaultClient } from "./client.ts";
-import type { Destination, EngineVersion, KVEngine, Observed, Revision } from "./kv/engine.ts";
+import type {
+  Destination,
+  EngineVersion,
+  KVEngine,
+  Metadata,
+  MetadataChange,
+  Observed,
+  Revision,
+} from "./kv/engine.ts";
 import { type MountCache, MountResolver } from "./kv/mount.ts";
 import { KVv1 } from "./kv/v1.ts";
 import { KVv2 } from "./kv/v2.ts";
@@ -46,8 +54,16 @@ export class Access implements VaultAccess {
     return this.#at(destination, (engine) => engine.write(destination, data, cas));
   }
 
+  writeMetadata(destination: Destination, change: MetadataChange, known?: Metadata): Promise<string | undefined> {
+    return this.#at(destination, (engine) => engine.writeMetadata(destination, change, known));
+  }
+
   remove(destination: Destination): Promise<void> {
     return this.#at(destination, (engine) => engine.remove(destination));
+  }
+
+  softDelete(destination: Destination): Promise<void> {
+    return this.#at(destination, (engine) => engine.softDelete(destination));
   }
 
   async #at<T>(destination: Destination, call: (engine: KVEngine) => Promise<T>): Promise<T> {

@@ -6,7 +6,7 @@ import type { VaultAnswer, VaultTransport } from "./transport.ts";
 
 /** A request; the token is the session's. */
 export interface VaultCall {
-  readonly method: "GET" | "POST" | "PUT" | "DELETE";
+  readonly method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
   /** Below `/v1/`, percent-encoded. */
   readonly path: string;
   /** Vault namespace, "" for the root namespace. */
@@ -15,8 +15,8 @@ export interface VaultCall {
 }
 
 export interface VaultClientOptions {
-  readonly transport: VaultTransport;
-  readonly session: Session;
+  readonly transport: Pick<VaultTransport, "send">;
+  readonly session: Pick<Session, "token" | "isReplaced">;
   /** Asked just before each request that changes something; throws when this process may not (any more). */
   readonly beforeMutation?: (() => void) | undefined;
 }

@@ -2,7 +2,9 @@
 import type { Clock } from "../base/clock.ts";
 import type { Logger } from "../base/log.ts";
 import { Access } from "./access.ts";
-import { loginBy, type VaultAuthOptions } from "./auth/method.ts";
+import type { Login } from "./auth/login.ts";
+import { loginsOf, type VaultAuthOptions } from "./auth/method.ts";
+import { type ServiceAccountTokens, serviceAccountLogin } from "./auth/service-account.ts";
 import { VaultClient } from "./client.ts";
 import { MountCache } from "./kv/mount.ts";
 import { Session } from "./session.ts";
@@ -15,6 +17,8 @@ export interface VaultOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly metrics?: VaultMetrics;
+  /** For identities with a service account; absent: their logins fail. */
+  readonly serviceAccounts?: ServiceAccountTokens;
   /** Asked synchronously before each write and removal is sent; throws when this process may not (any more). */
   readonly beforeMutation?: () => void;
 }
@@ -25,36 +29,63 @@ export interface ClosableVault extends Vault {
   close(): Promise<void>;
 }
 
+interface Known {
+  readonly access: Access;
+  readonly session: Session;
+}
+
 const closeWithinMs = 5_000;
 
 /** Does no I/O until something is asked of an access. */
 export function createVault(options: VaultOptions): ClosableVault {
-  const { auth, clock, logger, beforeMutation } = options;
+  const { auth, clock, logger, beforeMutation, serviceAccounts: tokens } = options;
   const transport = new VaultTransport(options.transport, options);
   const cache = new MountCache(clock);
-  const known = new Map<string, { readonly access: Access; readonly session: Session }>();
+  const logins = loginsOf(auth);
+  const known = new Map<string, Known>();
+  const ending = new Set<Promise<void>>();
 
-  function make({ method, namespace }: Identity): { readonly access: Access; readonly session: Session } {
-    const door = { transport, namespace };
-    const session = new Session({ door, login: loginBy(method, auth), method, clock, logger });
+  function loginOf({ method, serviceAccount }: Identity): Login {
+    return serviceAccount === undefined
+      ? logins[method]
+      : serviceAccountLogin(method, serviceAccount, { auth, tokens });
+  }
+
+  function make(identity: Identity): Known {
+    const { method, namespace, serviceAccount } = identity;
+    const who = { method, ...(serviceAccount && { serviceAccount }) };
+    const session = new Session({ door: { transport, namespace }, login: loginOf(identity), who, clock, logger });
     const client = new VaultClient({ transport, session, beforeMutation });
     return { access: new Access({ client, namespace, cache, clock }), session };
   }
 
   return {
     access(identity) {
-      const key = JSON.stringify([identity.method, identity.namespace]);
+      const key = keyOf(identity);
       const found = known.get(key) ?? make(identity);
       known.set(key, found);
       return found.access;
+    },
+    release(identity) {
+      const key = keyOf(identity);
+      const found = known.get(key);
+      if (found === undefined) return;
+      known.delete(key);
+      const end = found.session.close().finally(() => ending.delete(end));
+      ending.add(end);
     },
     async close() {
       const timer = clock.after(closeWithinMs, () => {
         transport.destroy().catch((error: unknown) => logger.warn({ error }, "closing connections to Vault failed"));
       });
-      await Promise.all([...known.values()].map(({ session }) => session.close()));
+      await Promise.all([...ending, ...[...known.values()].map(({ session }) => session.close())]);
       await transport.close();
       timer.cancel();
     },
   };
+}
+
+function keyOf({ method, namespace, serviceAccount }: Identity): string {
+  const { namespace: where, name, role } = serviceAccount ?? {};
+  return JSON.stringify([method, namespace, where, name, role]);
 }

@@ -1,17 +1,19 @@
 // One session: one token for one identity, from its login to its end. However many objects use it, there is a single
-// login in flight; it is renewed before it expires; a login that fails backs off alone and fails fast meanwhile.
+// login in flight; it is renewed, or replaced by another login, before it is over; a login that fails backs off alone,
+// fails fast meanwhile, and takes nothing from a token that still works.
 import type { Clock, Timer } from "../base/clock.ts";
 import { asOperatorError, OperatorError } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import { type Backoff, backoffDelay } from "../base/retry.ts";
 import { type Grant, grantOf, type Login, type LoginDoor } from "./auth/login.ts";
 import { lookupSelf } from "./auth/lookup.ts";
+import { type TokenLife, tokenLife } from "./token-life.ts";
 
 export interface SessionOptions {
   readonly door: LoginDoor;
   readonly login: Login;
-  /** For the log: the method, such as `k8s`. */
-  readonly method: string;
+  /** Who logs in, for the log: the method, and the service account if it is one's. */
+  readonly who: object;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly random?: () => number;
@@ -19,10 +21,13 @@ export interface SessionOptions {
 
 interface Active {
   readonly grant: Grant;
-  /** Monotonic, ms. Infinity: it does not expire. */
-  readonly expiresAt: number;
-  /** What the login gave, to see when renewals come to the token's maximum. */
+  readonly life: TokenLife;
+  /** The most that Vault granted this token, to see when renewals come to its maximum. */
   readonly fullTtlMs: number;
+  /** Requests that it is still good for; Infinity without a limit, and for tokens that nothing could replace. */
+  usesLeft: number;
+  /** Somebody put another in its place at its source. */
+  outdated: boolean;
 }
 
 interface Failure {
@@ -40,8 +45,8 @@ const renewalBackoff: Backoff = { baseMs: 1_000, maxMs: 30_000 };
 const aliveMs = 5_000;
 /** Two logins because Vault did not know our token are never closer, so that no misjudgement becomes a loop. */
 const betweenReplacementsMs = 10_000;
-/** Node's timers end at 24.8 days; renewing earlier is harmless. */
-const longestTimerMs = 20 * 24 * 3_600_000;
+/** How often it is looked whether a token's file holds another. */
+const betweenLooksMs = 10_000;
 
 export class Session {
   readonly #options: SessionOptions;
@@ -52,6 +57,8 @@ export class Session {
   #lookingUp: Promise<boolean> | undefined;
   #aliveUntil = Number.NEGATIVE_INFINITY;
   #replacedAt = Number.NEGATIVE_INFINITY;
+  #lookedAt = Number.NEGATIVE_INFINITY;
+  readonly #revoking = new Set<Promise<void>>();
   #closed = false;
 
   constructor(options: SessionOptions) {
@@ -59,18 +66,19 @@ export class Session {
   }
 
   /**
-   * The token to use now; logs in when there is none.
+   * The token to use now, for one request; logs in when there is none.
    * @throws OperatorError `VaultLoginFailed`, `VaultUnavailable` or `VaultSealed`; the same one again, without asking
    *   Vault, until the backoff of a failed login is over
    */
   async token(): Promise<string> {
-    const now = this.#options.clock.monotonic();
-    if (this.#active !== undefined && now < this.#active.expiresAt) return this.#active.grant.token;
-    if (this.#failure !== undefined && now < this.#failure.until) throw this.#failure.error;
-    this.#loggingIn ??= this.#logIn().finally(() => {
-      this.#loggingIn = undefined;
-    });
-    return (await this.#loggingIn).grant.token;
+    await this.#lookAtSource();
+    for (;;) {
+      const active = await this.#usable();
+      // Of those who waited for the same login some may find its uses taken.
+      if (active.usesLeft < 1) continue;
+      active.usesLeft -= 1;
+      return active.grant.token;
+    }
   }
 
   /**
@@ -79,10 +87,10 @@ export class Session {
    *   help; false when the token lives and the refusal is meant
    */
   async isReplaced(token: string): Promise<boolean> {
-    const { clock } = this.#options;
-    if (this.#active?.grant.token !== token) return true;
-    if (clock.monotonic() < this.#aliveUntil) return false;
-    this.#lookingUp ??= this.#isDead(token).finally(() => {
+    const active = this.#active;
+    if (active?.grant.token !== token) return true;
+    if (this.#options.clock.monotonic() < this.#aliveUntil) return false;
+    this.#lookingUp ??= this.#isDead(active).finally(() => {
       this.#lookingUp = undefined;
     });
     return this.#lookingUp;
@@ -93,69 +101,80 @@ export class Session {
     this.#closed = true;
     // A login in flight makes a token too. What it fails with was told to whoever waits for it.
     await this.#loggingIn?.catch(() => undefined);
-    this.#timer?.cancel();
-    const active = this.#active;
-    this.#active = undefined;
-    if (active === undefined || !active.grant.own || this.#options.clock.monotonic() >= active.expiresAt) return;
-    const { door, logger, method } = this.#options;
-    const { token } = active.grant;
-    try {
-      const { namespace } = door;
-      const path = "auth/token/revoke-self";
-      const { status } = await door.transport.send({ method: "POST", path, namespace, token });
-      // Batch tokens cannot be revoked, and a policy may forbid it.
-      if (status >= 400) logger.debug({ method, status }, "Vault does not revoke our token, it expires by itself");
-    } catch (error) {
-      logger.warn({ method, error }, "token not revoked at stop, it expires by itself");
-    }
+    this.#drop();
+    await Promise.all(this.#revoking);
   }
 
-  async #isDead(token: string): Promise<boolean> {
-    const { door, clock, logger, method } = this.#options;
-    const { state } = await lookupSelf(door, token);
-    const now = clock.monotonic();
-    if (state === "alive") this.#aliveUntil = now + aliveMs;
-    if (state === "alive" || now - this.#replacedAt < betweenReplacementsMs) return false;
-    logger.warn({ method, namespace: door.namespace }, "Vault does not know our token any more, logging in again");
-    this.#replacedAt = now;
-    if (this.#active?.grant.token === token) this.#drop();
-    return true;
+  /** The token in use, or the one of a new login where that is better. */
+  async #usable(): Promise<Active> {
+    const now = this.#options.clock.monotonic();
+    const active = this.#active;
+    if (active !== undefined && now < active.life.replaceAt && active.usesLeft > 0 && !active.outdated) return active;
+    try {
+      if (this.#failure !== undefined && now < this.#failure.until) throw this.#failure.error;
+      this.#loggingIn ??= this.#logIn().finally(() => {
+        this.#loggingIn = undefined;
+      });
+      return await this.#loggingIn;
+    } catch (error) {
+      const still = this.#active;
+      if (still !== undefined && still.usesLeft > 0 && this.#options.clock.monotonic() < still.life.expiresAt)
+        return still;
+      throw error;
+    }
   }
 
   async #logIn(): Promise<Active> {
-    if (this.#closed) throw new OperatorError("VaultUnavailable", "the operator is stopping and logs in no more");
-    const { door, login, clock, logger, method } = this.#options;
+    if (this.#closed) {
+      throw new OperatorError(
+        "VaultUnavailable",
+        "this login to Vault has ended: the operator stops, or nothing uses it",
+      );
+    }
+    const { door, login, clock, logger, who } = this.#options;
     const started = clock.monotonic();
     try {
-      const grant = await login(door);
+      const grant = await login.logIn(door);
+      const { ttlMs, renewable, uses, own } = grant;
+      logger.info({ ...who, namespace: door.namespace, ttlMs, renewable, uses }, "logged in");
+      if (!own && uses !== undefined) {
+        logger.warn(
+          { ...who, uses },
+          "the token given to us is good for few requests only; give one without a use limit",
+        );
+      }
       this.#failure = undefined;
-      logger.info({ method, namespace: door.namespace, ttlMs: grant.ttlMs, renewable: grant.renewable }, "logged in");
-      return this.#activate(grant, started, grant.ttlMs ?? Number.POSITIVE_INFINITY);
+      this.#lookedAt = clock.monotonic();
+      // What was in use until now: requests under way with it come back for the new one.
+      if (this.#active?.grant.token !== grant.token) this.#drop();
+      return this.#activate(grant, started, grant.ttlMs ?? 0);
     } catch (error) {
-      this.#failure = this.#failureAfter(asOperatorError(error));
-      logger.warn({ method, namespace: door.namespace, error }, "login failed");
-      throw this.#failure.error;
+      this.#fail(asOperatorError(error));
+      logger.warn({ ...who, namespace: door.namespace, error }, "login failed");
+      throw error;
     }
   }
 
-  #failureAfter(error: OperatorError): Failure {
+  #fail(error: OperatorError): void {
     const { clock, random } = this.#options;
     const attempts = (this.#failure?.attempts ?? 0) + 1;
     const backoff = error.code === "VaultLoginFailed" ? refusedBackoff : unreachableBackoff;
-    return { error, attempts, until: clock.monotonic() + backoffDelay(attempts - 1, backoff, random) };
+    this.#failure = { error, attempts, until: clock.monotonic() + backoffDelay(attempts - 1, backoff, random) };
   }
 
-  #activate(grant: Grant, started: number, fullTtlMs: number): Active {
-    // A token of ours is replaced a little before its end, so that no request finds it just expired.
-    const ttlMs = grant.ttlMs ?? Number.POSITIVE_INFINITY;
-    const margin = grant.own && grant.ttlMs !== undefined ? Math.min(5_000, ttlMs / 10) : 0;
-    const active = { grant, expiresAt: started + ttlMs - margin, fullTtlMs };
-    this.#active = active;
+  #activate(grant: Grant, since: number, fullTtlMs: number): Active {
+    const { clock, random = Math.random } = this.#options;
+    const active: Active = {
+      grant,
+      life: tokenLife(grant, { since, fullTtlMs, random: random() }),
+      fullTtlMs,
+      usesLeft: grant.own ? Math.max(1, grant.uses ?? Number.POSITIVE_INFINITY) : Number.POSITIVE_INFINITY,
+      outdated: false,
+    };
     this.#timer?.cancel();
-    // Near the token's maximum Vault grants less and less: then the next request after its end logs in anew.
-    if (grant.renewable && grant.ttlMs !== undefined && ttlMs >= fullTtlMs / 2) {
-      const { random = Math.random } = this.#options;
-      this.#renewAfter(Math.min(longestTimerMs, ttlMs * (2 / 3) * (0.9 + 0.1 * random())), active, 0);
+    this.#active = active;
+    if (active.life.renewAt !== Number.POSITIVE_INFINITY) {
+      this.#renewAfter(active.life.renewAt - clock.monotonic(), active, 0);
     }
     return active;
   }
@@ -169,26 +188,87 @@ export class Session {
   }
 
   async #renew(active: Active, attempt: number): Promise<void> {
-    const { door, clock, logger, method, random } = this.#options;
-    const started = clock.monotonic();
-    const { token, own } = active.grant;
+    const { door, login, clock, logger, who, random } = this.#options;
+    const { transport, namespace } = door;
+    const { token } = active.grant;
+    const isOver = () => this.#active !== active || this.#closed;
+    let started = clock.monotonic();
     try {
-      const { namespace } = door;
-      const answer = await door.transport.send({ method: "POST", path: "auth/token/renew-self", namespace, token });
-      if (this.#active !== active || this.#closed) return;
+      const refusal = await login.refusal?.();
+      if (isOver()) return;
+      if (refusal !== undefined) {
+        logger.warn({ ...who, namespace, error: refusal }, "login not allowed any more, revoking its token");
+        this.#fail(refusal);
+        this.#drop();
+        return;
+      }
+      started = clock.monotonic();
+      const answer = await transport.send({ method: "POST", path: "auth/token/renew-self", namespace, token });
+      if (isOver()) return;
       const grant = answer.status < 400 ? grantOf(answer) : undefined;
-      if (grant !== undefined) this.#activate({ ...grant, token, own }, started, active.fullTtlMs);
-      else logger.warn({ method, namespace, status: answer.status }, "Vault does not renew our token, it is used up");
+      // No time to live is what Vault says of a token that ends within the second, too.
+      if (grant?.ttlMs !== undefined) {
+        const { ttlMs, renewable } = grant;
+        this.#activate({ ...active.grant, ttlMs, renewable }, started, Math.max(active.fullTtlMs, ttlMs));
+      } else logger.warn({ ...who, namespace, status: answer.status }, "Vault does not renew our token, it is used up");
     } catch (error) {
-      if (this.#active !== active || this.#closed) return;
-      logger.warn({ method, namespace: door.namespace, error }, "renewing our token failed");
+      if (isOver()) return;
+      logger.warn({ ...who, namespace, error }, "renewing our token failed");
       const delay = backoffDelay(attempt, renewalBackoff, random);
-      if (started + delay < active.expiresAt) this.#renewAfter(delay, active, attempt + 1);
+      if (started + delay < active.life.expiresAt) this.#renewAfter(delay, active, attempt + 1);
     }
   }
 
+  async #isDead(active: Active): Promise<boolean> {
+    const { door, clock, logger, who } = this.#options;
+    // A look-up takes one use; when there is none left, that is the likely reason.
+    const isUsedUp = active.usesLeft < 1;
+    active.usesLeft -= 1;
+    const state = isUsedUp ? "dead" : (await lookupSelf(door, active.grant.token)).state;
+    const now = clock.monotonic();
+    if (state === "alive") this.#aliveUntil = now + aliveMs;
+    if (state === "alive" || now - this.#replacedAt < betweenReplacementsMs) return false;
+    logger.warn({ ...who, namespace: door.namespace }, "Vault does not know our token any more, logging in again");
+    this.#replacedAt = now;
+    if (this.#active === active) this.#forget();
+    return true;
+  }
+
+  /** Whether the token that is in use has been replaced where it came from; never rejects. */
+  async #lookAtSource(): Promise<void> {
+    const { clock, login } = this.#options;
+    const active = this.#active;
+    if (login.isReplaced === undefined || active === undefined) return;
+    if (clock.monotonic() - this.#lookedAt < betweenLooksMs) return;
+    this.#lookedAt = clock.monotonic();
+    if (await login.isReplaced(active.grant.token)) active.outdated = true;
+  }
+
+  /** Ends the use of the token, and revokes it in the background if it is ours and alive. */
   #drop(): void {
+    const active = this.#active;
+    this.#forget();
+    if (active === undefined || !active.grant.revocable || active.usesLeft < 1) return;
+    if (this.#options.clock.monotonic() >= active.life.expiresAt) return;
+    const revoking = this.#revoke(active.grant.token).finally(() => this.#revoking.delete(revoking));
+    this.#revoking.add(revoking);
+  }
+
+  #forget(): void {
     this.#active = undefined;
     this.#timer?.cancel();
+  }
+
+  async #revoke(token: string): Promise<void> {
+    const { door, logger, who } = this.#options;
+    try {
+      const { transport, namespace } = door;
+      const path = "auth/token/revoke-self";
+      const { status } = await transport.send({ method: "POST", path, namespace, token });
+      // A policy may forbid it, and the token may be gone.
+      if (status >= 400) logger.debug({ ...who, status }, "Vault does not revoke our token, it expires by itself");
+    } catch (error) {
+      logger.warn({ ...who, error }, "token not revoked, it expires by itself");
+    }
   }
 }

@@ -38,13 +38,13 @@ export interface VaultMetrics {
 }
 
 export interface VaultRequest {
-  readonly method: "GET" | "POST" | "PUT" | "DELETE";
+  readonly method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
   /** Below `/v1/`, percent-encoded. */
   readonly path: string;
   /** Vault namespace, "" for the root namespace. */
   readonly namespace: string;
   readonly token?: string;
-  /** Sent as JSON. */
+  /** Sent as JSON; with PATCH as a JSON merge patch (RFC 7396). */
   readonly body?: JsonObject;
   /** Called when an attempt goes out, after it has waited for a connection; what it throws ends the request. */
   readonly beforeSend?: (() => void) | undefined;
@@ -169,7 +169,7 @@ export class VaultTransport {
         "x-vault-request": "true",
         ...(namespace !== "" && { "x-vault-namespace": namespace }),
         ...(token !== undefined && { "x-vault-token": token }),
-        ...(body !== undefined && { "content-type": "application/json" }),
+        ...(body !== undefined && { "content-type": contentTypeOf(request.method) }),
       },
       ...(body !== undefined && { body: JSON.stringify(body) }),
     };
@@ -226,6 +226,10 @@ export class VaultTransport {
       this.#logger.warn({ error }, "closing old connections to Vault failed");
     });
   }
+}
+
+function contentTypeOf(method: VaultRequest["method"]): string {
+  return method === "PATCH" ? "application/merge-patch+json" : "application/json";
 }
 
 /** Asks whether a request may (still) go out at the moment when it does: until then it may have waited for a connection. */

@@ -2,14 +2,22 @@
 import type { Destination, EngineVersion, KVEngine } from "./kv/engine.ts";
 
 /** How the operator logs in; one file each in auth/. */
-export const authMethods = ["k8s", "token", "userpass"] as const;
+export const authMethods = ["k8s", "token", "userpass", "approle", "github", "iam", "jwt", "cert", "ldap"] as const;
 export type AuthMethod = (typeof authMethods)[number];
+
+/** A service account of Kubernetes. */
+export interface ServiceAccount {
+  readonly namespace: string;
+  readonly name: string;
+}
 
 /** Who asks: one session (one token) per distinct identity. */
 export interface Identity {
   readonly method: AuthMethod;
   /** Vault namespace, "" for the root namespace. */
   readonly namespace: string;
+  /** Absent: the operator itself. By `k8s` or `jwt` only; `role` absent: the method's own. */
+  readonly serviceAccount?: ServiceAccount & { readonly role?: string };
 }
 
 /** Vault, seen by one identity. */
@@ -26,4 +34,9 @@ export interface VaultAccess extends KVEngine {
 export interface Vault {
   /** Never does I/O itself: login happens with the first call. */
   access(identity: Identity): VaultAccess;
+  /**
+   * No object uses the identity any more: its token is renewed no more, and revoked in the background if our own login
+   * made it. An access to it that is still in use ends with `VaultUnavailable`; a new one logs in again.
+   */
+  release(identity: Identity): void;
 }

@@ -57,7 +57,7 @@ test("a KV v2 path whose latest version is deleted, or that has metadata only, i
   expect(await world.atV2("deleted")).toEqual({ k: "new" });
   expect(await world.versionOf("deleted")).toBe(2);
   expect(await world.atV2("bare")).toEqual({ k: "new" });
-  expect((await world.vault.read(`${world.v2}/metadata/bare`)).custom_metadata).toEqual({ note: "mine" });
+  expect((await world.vault.read(`${world.v2}/metadata/bare`)).custom_metadata).toMatchObject({ note: "mine" });
 });
 
 test("KV v1 is overwritten, as the original did", async () => {

@@ -87,7 +87,7 @@ describe("refused:", () => {
     ["an entry without a key", { path: "secret/x", secrets: [{ encryptedSecret: "YQ==" }] }, /key: Required/],
     [
       "another method",
-      { path: "secret/x", secrets: [entry], vaultAuthMethod: "ldap" },
+      { path: "secret/x", secrets: [entry], vaultAuthMethod: "kerberos" },
       /vaultAuthMethod: Unsupported value/,
     ],
     [

@@ -75,9 +75,10 @@ test("a finalizer that is put on the object later counts", async () => {
 });
 
 describe("the object is released and Vault left alone, with an event that says why, when", () => {
-  test("someone else has written to the KV v2 path since", async () => {
+  test("someone else has wiped the KV v2 path and written there since", async () => {
     const path = `${world.v2}/data/rewritten`;
     await world.sync("rewritten", { path, secrets: await world.entries({ k: "v" }) }, { finalizers });
+    await world.vault.delete(`${world.v2}/metadata/rewritten`);
     await world.foreignV2("rewritten", { k: "theirs" });
     await world.remove("rewritten");
     expect(await world.event("rewritten", "Released", "someone else has written there since")).toMatchObject({

@@ -62,7 +62,7 @@ test("a harmless touch, metadata and the same data again, is no reason to write"
     expect((await world.get("touched")).status.vault.version).toBe(2);
   });
   expect(await world.versionOf("touched")).toBe(2);
-  expect((await world.vault.read(`${world.v2}/metadata/touched`)).custom_metadata).toEqual({ note: "mine" });
+  expect((await world.vault.read(`${world.v2}/metadata/touched`)).custom_metadata).toMatchObject({ note: "mine" });
 });
 
 test("at once, without any resync, when the annotation asks for it", async () => {

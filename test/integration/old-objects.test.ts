@@ -96,8 +96,8 @@ const invalid: readonly Invalid[] = [
   },
   {
     name: "other-login",
-    spec: { path, secrets: [entry], vaultAuthMethod: "ldap" },
-    problem: "spec.vaultAuthMethod: must be one of k8s, token, userpass",
+    spec: { path, secrets: [entry], vaultAuthMethod: "kerberos" },
+    problem: "spec.vaultAuthMethod: must be one of k8s, token, userpass, approle, github, iam, jwt, cert, ldap",
   },
   {
     name: "several",

@@ -91,14 +91,15 @@ describe.concurrent("when the holder leaves, the next takes over at once:", () =
   });
 });
 
-test.concurrent("on KV v2, what someone else wrote after the holder is not the heir's to overwrite", async () => {
+test.concurrent("on KV v2, what someone else wrote over the holder's is drift: the heir repairs it as the holder would", async () => {
   const path = `${world.v2}/data/meddled`;
   await pair(["meddled", "meddled-heir"], [path, path]);
   await world.settled("meddled-heir", "PathConflict");
   await world.foreignV2("meddled", { k: "theirs" });
   await world.remove("meddled");
-  await world.settled("meddled-heir", "AdoptionRequired");
-  expect(await world.atV2("meddled")).toEqual({ k: "theirs" });
+  await world.settled("meddled-heir");
+  expect(await world.versionOf("meddled")).toBe(3);
+  expect((await world.vault.read(`${world.v2}/data/meddled?version=2`))?.data).toEqual({ k: "theirs" });
 });
 
 test.concurrent("across namespaces the holder's name is not told", async () => {

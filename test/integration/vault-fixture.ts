@@ -4,13 +4,14 @@ import { inspect } from "node:util";
 import { systemClock } from "../../src/base/clock.ts";
 import type { Logger } from "../../src/base/log.ts";
 import { type PlainMap, PlainValue } from "../../src/base/plaintext.ts";
-import type { VaultAuthOptions } from "../../src/vault/auth/method.ts";
+import type { Environment } from "../../src/config.ts";
 import { type ClosableVault, createVault, type VaultOptions } from "../../src/vault/factory.ts";
 import type { Observed } from "../../src/vault/kv/engine.ts";
 import type { VaultTransportOptions } from "../../src/vault/transport.ts";
 import { eventually } from "../env/eventually.ts";
 import { JsonClient, type JsonResponse } from "../env/http.ts";
 import { uniqueName } from "../env/unique.ts";
+import { vaultAuthOf } from "../gen/vault-auth.ts";
 
 /** How a server is reached, and its root token. */
 export interface Server {
@@ -47,23 +48,25 @@ function transportTo(server: Server, changes: Partial<VaultTransportOptions> = {
   return { address, namespace: "", timeoutMs: 5_000, maxRetries: 2, ...ca, ...changes };
 }
 
-/** The product's Vault. Without credentials: the root token. */
+/** How the product's Vault is made; credentials as a user sets them, or a token alone. Without any: the root token. */
+export interface VaultOnOptions
+  extends Partial<Pick<VaultOptions, "beforeMutation" | "metrics" | "clock" | "serviceAccounts">> {
+  readonly env?: Environment;
+  readonly auth?: { readonly token: { readonly token: PlainValue } };
+  readonly transport?: Partial<VaultTransportOptions>;
+}
+
+/** The product's Vault. */
 export function vaultOn(
   server: Server,
-  options: { auth?: Partial<VaultAuthOptions>; transport?: Partial<VaultTransportOptions> } & Partial<
-    Pick<VaultOptions, "beforeMutation" | "metrics" | "clock">
-  > = {},
+  { env = {}, auth, transport, ...rest }: VaultOnOptions = {},
 ): { readonly vault: ClosableVault; readonly logs: Logs } {
-  const { auth, transport, ...rest } = options;
   const logs = new Logs();
+  const token = String(auth?.token.token.open() ?? server.rootToken);
+  const isGiven = "VAULT_TOKEN" in env || "VAULT_TOKEN_FILE" in env;
   const vault = createVault({
     transport: transportTo(server, transport),
-    auth: {
-      k8s: { role: "none", loginEndpoint: "auth/kubernetes/login" },
-      token: { token: new PlainValue(server.rootToken) },
-      userpass: {},
-      ...auth,
-    },
+    auth: vaultAuthOf(isGiven ? env : { VAULT_TOKEN: token, ...env }),
     clock: systemClock,
     logger: logs,
     ...rest,
@@ -126,4 +129,18 @@ export function plain(values: Readonly<Record<string, string>>): PlainMap {
 export function opened(observed: Observed): object {
   if (observed.state !== "present" || observed.data === undefined) return observed;
   return { ...observed, data: Object.fromEntries([...observed.data].map(([key, value]) => [key, value.open()])) };
+}
+
+/** Counts what the product asks of Vault. */
+export class Requests {
+  readonly list: string[] = [];
+
+  requestDone = (method: string, status: string) => {
+    this.list.push(`${method} ${status}`);
+  };
+
+  /** Logins, renewals and revocations are the only POSTs here. */
+  get posts(): number {
+    return this.list.filter((request) => request.startsWith("POST")).length;
+  }
 }

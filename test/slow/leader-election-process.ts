@@ -9,6 +9,7 @@ import type { KubeConnection } from "../../src/runtime/connection.ts";
 import { LeaderElector } from "../../src/runtime/leader-election.ts";
 import type { Resource } from "../../src/runtime/objects.ts";
 import { createVault } from "../../src/vault/factory.ts";
+import { vaultAuthOf } from "../gen/vault-auth.ts";
 
 /** What the process is told. */
 export interface Job {
@@ -86,11 +87,7 @@ async function lead(job: Job): Promise<void> {
   const vault = createVault({
     ...common,
     transport: { address, namespace: "", caCert: caFile, timeoutMs: 5_000, maxRetries: 0 },
-    auth: {
-      k8s: { role: "", loginEndpoint: "", tokenFile: "" },
-      token: { token: new PlainValue(token) },
-      userpass: {},
-    },
+    auth: vaultAuthOf({ VAULT_TOKEN: token }),
     beforeMutation,
   });
   const access = vault.access({ method: "token", namespace: "" });

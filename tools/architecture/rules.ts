@@ -62,7 +62,7 @@ export const reserved: readonly Reserved[] = [
   {
     what: "the AWS SDK",
     pattern: /^@(aws-sdk|smithy)\//,
-    allowed: ["kms/aws.ts", "kms/credentials.ts"],
+    allowed: ["kms/aws.ts", "kms/credentials.ts", "vault/auth/iam.ts", "vault/auth/iam-signature.ts"],
     alsoTypes: true,
   },
   { what: "the Kubernetes client library", pattern: /^@kubernetes\//, allowed: ["cli/kube-connection.ts"] },

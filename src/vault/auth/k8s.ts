@@ -1,6 +1,7 @@
 // Kubernetes auth: the pod's own service-account token against a role. The token on disk is rotated every hour or so,
 // so it is read at each login.
 import { readFile } from "node:fs/promises";
+import { authEnvironments } from "./environment.ts";
 import { type Login, loginFailed, postLogin } from "./login.ts";
 
 /** The pod's own service account. */
@@ -9,22 +10,21 @@ export interface K8sAuthOptions {
   readonly role: string;
   /** `VAULT_K8S_LOGIN_ENDPOINT`: path below `/v1/`, such as `auth/kubernetes/login`. */
   readonly loginEndpoint: string;
-  /** File of the service account's token; absent: where Kubernetes mounts it. */
-  readonly tokenFile?: string;
+  /** `VAULT_K8S_TOKEN_FILE`: file of the service account's token. */
+  readonly tokenFile: string;
 }
 
-const mountedTokenFile = "/var/run/secrets/kubernetes.io/serviceaccount/token";
-
 /** @see https://developer.hashicorp.com/vault/api-docs/auth/kubernetes#login */
-export function k8sLogin({ role, loginEndpoint, tokenFile = mountedTokenFile }: K8sAuthOptions): Login {
-  return async (door) =>
-    postLogin(door, {
-      path: loginEndpoint.replace(/^\/+|\/+$/g, ""),
-      body: { role, jwt: await serviceAccountToken(tokenFile) },
-      who: `role "${role}"`,
-      remedy:
-        "check VAULT_K8S_ROLE, that the role is bound to this service account and namespace, and that Vault may review tokens",
-    });
+export function k8sLogin({ role, loginEndpoint, tokenFile }: K8sAuthOptions): Login {
+  return {
+    logIn: async (door) =>
+      postLogin(door, {
+        path: loginEndpoint,
+        body: { role, jwt: await serviceAccountToken(tokenFile) },
+        who: `role "${role}"`,
+        remedy: authEnvironments.k8s.remedy,
+      }),
+  };
 }
 
 async function serviceAccountToken(file: string): Promise<string> {

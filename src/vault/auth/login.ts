@@ -11,22 +11,33 @@ export interface Grant {
   /** Remaining life in ms; undefined: it does not expire, or Vault does not say. */
   readonly ttlMs: number | undefined;
   readonly renewable: boolean;
-  /** True when our login made it, so that it is ours to revoke. */
+  /** How many requests it is good for; undefined: any number. */
+  readonly uses: number | undefined;
+  /** True when our login made it and Vault can revoke it: not somebody else's token, not a batch token. */
+  readonly revocable: boolean;
+  /** True when our login made it, so that another login can replace it. */
   readonly own: boolean;
 }
 
 /** Where a login is sent. */
 export interface LoginDoor {
-  readonly transport: VaultTransport;
+  readonly transport: Pick<VaultTransport, "send">;
   /** Vault namespace, "" for the root namespace. */
   readonly namespace: string;
 }
 
-/**
- * One login.
- * @throws OperatorError `VaultLoginFailed`, or `VaultUnavailable` and `VaultSealed` from the way there
- */
-export type Login = (door: LoginDoor) => Promise<Grant>;
+/** A way to log in. */
+export interface Login {
+  /**
+   * One login.
+   * @throws OperatorError `VaultLoginFailed`, or `VaultUnavailable` and `VaultSealed` from the way there
+   */
+  logIn(door: LoginDoor): Promise<Grant>;
+  /** Whether a login now would give another token than this one, because somebody replaced it at its source. */
+  isReplaced?(token: string): Promise<boolean>;
+  /** Asked before each renewal: why there is to be none, or undefined when there may be (or nobody can be asked). */
+  refusal?(): Promise<OperatorError | undefined>;
+}
 
 /** A login as a request. */
 export interface LoginRequest {
@@ -60,14 +71,26 @@ export async function postLogin(door: LoginDoor, { path, body, who, remedy }: Lo
 /** The token in the `auth` part of an answer to a login or a renewal; undefined when there is none. */
 export function grantOf(answer: VaultAnswer): Grant | undefined {
   const auth = objectAt(answer.body, "auth");
-  const { client_token: token, lease_duration: seconds, renewable } = auth ?? {};
+  const { client_token: token, lease_duration: seconds, renewable, num_uses: uses, token_type: type } = auth ?? {};
   if (typeof token !== "string" || token === "") return undefined;
-  return { token, ttlMs: ttlMs(seconds), renewable: renewable === true, own: true };
+  return {
+    token,
+    ttlMs: ttlMs(seconds),
+    renewable: renewable === true,
+    uses: usesOf(uses),
+    revocable: type !== "batch",
+    own: true,
+  };
 }
 
 /** A time to live as Vault prints it, in seconds; 0 (root, or no expiry) and nonsense are undefined. */
 export function ttlMs(seconds: unknown): number | undefined {
   return typeof seconds === "number" && seconds > 0 ? seconds * 1_000 : undefined;
+}
+
+/** A use limit as Vault prints it; 0 (none) and nonsense are undefined. Below 0 the token is used up. */
+export function usesOf(uses: unknown): number | undefined {
+  return typeof uses === "number" && uses !== 0 ? Math.max(0, uses) : undefined;
 }
 
 /** A login that cannot succeed as things are. */

@@ -1,30 +1,49 @@
 // Token auth: a token that somebody gave us. There is nothing to log in to; Vault is asked how long the token lives,
-// so that it can be renewed in time. A token without expiry (root, or `expire_time: null`) is simply used.
-import type { PlainValue } from "../../base/plaintext.ts";
+// so that it can be renewed in time. A token without expiry (root, or `expire_time: null`) is simply used. One from a
+// file (an agent's sink) is taken up anew whenever the file holds another.
 import { objectAt } from "../json.ts";
-import { type Login, loginFailed, ttlMs } from "./login.ts";
+import { type Credential, readCredential } from "./credential.ts";
+import { authEnvironments } from "./environment.ts";
+import { type Login, loginFailed, ttlMs, usesOf } from "./login.ts";
 import { lookupSelf } from "./lookup.ts";
 
 /** A token that somebody gave us. */
 export interface TokenAuthOptions {
-  /** `VAULT_TOKEN` */
-  readonly token?: PlainValue;
+  /** `VAULT_TOKEN`, `VAULT_TOKEN_FILE` */
+  readonly token: Credential;
 }
 
 /** Refuses a token that Vault does not know; one that may not look itself up is used without knowing its life. */
 export function tokenLogin({ token: given }: TokenAuthOptions): Login {
-  return async (door) => {
-    // The text is the contract's.
-    if (given === undefined) throw loginFailed("VAULT_TOKEN environment variable not found");
-    const token = String(given.open()).trim();
-    if (!/^[!-~]+$/.test(token)) throw loginFailed("VAULT_TOKEN holds a character that no token has; set it anew");
-    const found = await lookupSelf(door, token);
-    if (found.state === "dead") {
-      throw loginFailed(
-        "Vault does not accept the token in VAULT_TOKEN: it is wrong, expired or revoked; set a new one",
-      );
-    }
-    const data = objectAt(found.answer.body, "data");
-    return { token, ttlMs: ttlMs(data?.["ttl"]), renewable: data?.["renewable"] === true, own: false };
+  const read = async () => (await readCredential(given)).trim();
+  const name = given.file === undefined ? "VAULT_TOKEN" : "the file that VAULT_TOKEN_FILE names";
+  return {
+    async logIn(door) {
+      const token = await read();
+      if (!/^[!-~]+$/.test(token)) throw loginFailed(`${name} holds a character that no token has; set it anew`);
+      const found = await lookupSelf(door, token);
+      if (found.state === "dead") {
+        throw loginFailed(`Vault does not accept the token in ${name}: ${authEnvironments.token.remedy}`);
+      }
+      const data = objectAt(found.answer.body, "data");
+      return {
+        token,
+        ttlMs: ttlMs(data?.["ttl"]),
+        renewable: data?.["renewable"] === true,
+        uses: usesOf(data?.["num_uses"]),
+        revocable: false,
+        own: false,
+      };
+    },
+    ...(given.file !== undefined && {
+      async isReplaced(token: string) {
+        try {
+          return (await read()) !== token;
+        } catch {
+          // The file is being replaced, or gone: the token that it held is good as long as Vault says so.
+          return false;
+        }
+      },
+    }),
   };
 }

@@ -22,14 +22,41 @@ export interface Revision {
   readonly createdTime: string;
 }
 
-/** What was found at a destination. */
+/** What KV v2 keeps beside the versions of a secret. */
+export interface Metadata {
+  /** `custom_metadata`: the user's own keys, and our mark. */
+  readonly custom: Readonly<Record<string, string>>;
+  /** Absent where only the data could be read. */
+  readonly settings?: MetadataSettings;
+}
+
+/** How many versions KV v2 keeps, and for how long. */
+export interface MetadataSettings {
+  /** `max_versions`; 0: as the mount says. */
+  readonly maxVersions: number;
+  /** `delete_version_after` in ms; 0: as the mount says. */
+  readonly deleteVersionAfterMs: number;
+}
+
+/** What of a secret's metadata is to be other than it is; null takes a key away, what is not named stays. */
+export interface MetadataChange {
+  readonly custom: Readonly<Record<string, string | null>>;
+  readonly settings?: Partial<MetadataSettings>;
+}
+
+/** What was found at a destination; on v2 with the metadata, as far as it may be seen. */
 export type Observed =
   /** Nothing there, and nothing ever was (v2), or nothing there now (v1). */
-  | { readonly state: "absent" }
+  | { readonly state: "absent"; readonly metadata?: Metadata }
   /** v2: the latest version is deleted or destroyed. A write goes with CAS on its version. */
-  | { readonly state: "deleted"; readonly revision: Revision }
+  | { readonly state: "deleted"; readonly revision: Revision; readonly metadata?: Metadata }
   /** Live data. v2: `revision` always, `data` when it was read; v1: `data` always, no revision. */
-  | { readonly state: "present"; readonly revision?: Revision; readonly data?: PlainMap }
+  | {
+      readonly state: "present";
+      readonly revision?: Revision;
+      readonly data?: PlainMap;
+      readonly metadata?: Metadata;
+    }
   /** Vault answered 403 to every way of reading it. */
   | { readonly state: "unreadable"; readonly missingCapability: string };
 
@@ -48,6 +75,14 @@ export interface KVEngine {
    * @throws OperatorError `CASConflict` when Vault holds another version than `cas`
    */
   write(destination: Destination, data: PlainMap, cas?: number): Promise<Revision | undefined>;
+  /**
+   * Changes the metadata of a KV v2 secret that exists, by PATCH, or else as a whole.
+   * @param known the metadata as last seen; absent: then only by PATCH
+   * @returns why Vault does not let us, in words for people, or undefined when it is done. Asked again after an hour.
+   */
+  writeMetadata(destination: Destination, change: MetadataChange, known?: Metadata): Promise<string | undefined>;
   /** Removes the path; v2: all versions and the metadata. Nothing there (or no such mount any more) counts as removed. */
   remove(destination: Destination): Promise<void>;
+  /** v2: deletes the latest version so that it can be undeleted. On v1 there is no such thing: InternalError. */
+  softDelete(destination: Destination): Promise<void>;
 }

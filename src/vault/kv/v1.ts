@@ -60,6 +60,14 @@ export class KVv1 implements KVEngine {
     return undefined;
   }
 
+  writeMetadata(): Promise<string | undefined> {
+    return Promise.reject(noSuchThing("metadata"));
+  }
+
+  softDelete(): Promise<void> {
+    return Promise.reject(noSuchThing("soft deletion"));
+  }
+
   async remove(destination: Destination): Promise<void> {
     const answer = await this.#client.request({
       method: "DELETE",
@@ -69,6 +77,10 @@ export class KVv1 implements KVEngine {
     if (answer.status < 400 || isAbsent(answer)) return;
     throw refused(answer, { doing: "removing", where: dataPath(destination), capability: "delete" });
   }
+}
+
+function noSuchThing(what: string): OperatorError {
+  return new OperatorError("InternalError", `KV v1 knows no ${what}; this is a bug`);
 }
 
 /** Nothing there, or no mount. Other 404s (of KV v2, of a namespace that is not there) say something else. */

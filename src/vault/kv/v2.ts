@@ -9,7 +9,8 @@ import { isJsonObject, type JsonObject, objectAt } from "../json.ts";
 import type { VaultAnswer } from "../transport.ts";
 import { dataPath, dataAddress, metadataAddress, metadataPath } from "./address.ts";
 import { Denials } from "./denials.ts";
-import type { Destination, KVEngine, Observed, Revision } from "./engine.ts";
+import type { Destination, KVEngine, Metadata, MetadataChange, Observed, Revision } from "./engine.ts";
+import { metadataIn, MetadataWriter } from "./metadata.ts";
 import { jsonOf, plainMapOf } from "./values.ts";
 
 export class KVv2 implements KVEngine {
@@ -17,11 +18,13 @@ export class KVv2 implements KVEngine {
   readonly #clock: Clock;
   /** Of reading metadata, which policies written for the original do not grant. */
   readonly #denials: Denials;
+  readonly #metadata: MetadataWriter;
 
   constructor(client: VaultClient, clock: Clock) {
     this.#client = client;
     this.#clock = clock;
     this.#denials = new Denials(clock);
+    this.#metadata = new MetadataWriter(client, clock);
   }
 
   async observe(destination: Destination): Promise<Observed> {
@@ -48,10 +51,11 @@ export class KVv2 implements KVEngine {
       throw refused(answer, { doing: "reading", where: dataPath(destination), capability: "read" });
     const revision = revisionOf(metadata?.["version"], metadata);
     if (metadata === undefined || revision === undefined) throw notKVAnswer(destination);
-    if (answer.status === 404 || this.#isDeleted(metadata)) return { state: "deleted", revision };
+    const seen = { revision, metadata: metadataIn(metadata) };
+    if (answer.status === 404 || this.#isDeleted(metadata)) return { state: "deleted", ...seen };
     const data = secret?.["data"];
     if (!isJsonObject(data)) throw notKVAnswer(destination);
-    return { state: "present", revision, data: plainMapOf(data) };
+    return { state: "present", ...seen, data: plainMapOf(data) };
   }
 
   async write(destination: Destination, data: PlainMap, cas?: number): Promise<Revision> {
@@ -78,14 +82,24 @@ export class KVv2 implements KVEngine {
     return revision;
   }
 
+  writeMetadata(destination: Destination, change: MetadataChange, known?: Metadata): Promise<string | undefined> {
+    return this.#metadata.write(destination, change, known);
+  }
+
   async remove(destination: Destination): Promise<void> {
-    const answer = await this.#client.request({
-      method: "DELETE",
-      path: metadataAddress(destination),
-      namespace: destination.namespace,
-    });
+    const answer = await this.#delete(destination, metadataAddress(destination));
     if (answer.status < 400 || isAbsent(answer)) return;
     throw refused(answer, { doing: "removing", where: metadataPath(destination), capability: "delete" });
+  }
+
+  async softDelete(destination: Destination): Promise<void> {
+    const answer = await this.#delete(destination, dataAddress(destination));
+    if (answer.status < 400 || isAbsent(answer)) return;
+    throw refused(answer, { doing: "deleting", where: dataPath(destination), capability: "delete" });
+  }
+
+  #delete({ namespace }: Destination, path: string): Promise<VaultAnswer> {
+    return this.#client.request({ method: "DELETE", path, namespace });
   }
 
   #get(destination: Destination, path: string): Promise<VaultAnswer> {
@@ -93,17 +107,19 @@ export class KVv2 implements KVEngine {
   }
 
   #fromMetadata(answer: VaultAnswer, destination: Destination): Observed {
-    if (isAbsent(answer)) return { state: "absent" };
+    if (isAbsent(answer)) return { state: "absent", metadata: nothing };
     if (answer.status !== 200)
       throw refused(answer, { doing: "reading the metadata of", where: metadataPath(destination), capability: "read" });
-    const metadata = objectAt(answer.body, "data");
-    const current = metadata?.["current_version"];
+    const found = objectAt(answer.body, "data");
+    if (found === undefined) throw notKVAnswer(destination);
+    const metadata = metadataIn(found);
+    const { current_version: current } = found;
     // Metadata alone (custom_metadata, max_versions) can stand there before any version does.
-    if (current === 0) return { state: "absent" };
-    const version = objectAt(objectAt(metadata, "versions"), String(current));
+    if (current === 0) return { state: "absent", metadata };
+    const version = objectAt(objectAt(found, "versions"), String(current));
     const revision = revisionOf(current, version);
     if (version === undefined || revision === undefined) throw notKVAnswer(destination);
-    return { state: this.#isDeleted(version) ? "deleted" : "present", revision };
+    return { state: this.#isDeleted(version) ? "deleted" : "present", revision, metadata };
   }
 
   /** `deletion_time` may lie ahead (`delete_version_after`): the version lives until then. */
@@ -113,6 +129,9 @@ export class KVv2 implements KVEngine {
     return typeof deletionTime === "string" && deletionTime !== "" && Date.parse(deletionTime) <= this.#clock.now();
   }
 }
+
+/** Of a secret that is not there. */
+const nothing: Metadata = { custom: {}, settings: { maxVersions: 0, deleteVersionAfterMs: 0 } };
 
 function revisionOf(version: unknown, from: JsonObject | undefined): Revision | undefined {
   const createdTime = from?.["created_time"];
