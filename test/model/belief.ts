@@ -1,7 +1,7 @@
 // All the worlds that may be the real one. The operator looks when it likes: between two steps it may have looked at one
 // object, at both in either order, or not yet; a crash may have left it between two calls. What is seen once it has come
 // to rest tells which world it was.
-import { forgetful, look } from "./look.ts";
+import { forgetful, looks } from "./look.ts";
 import { after, type Facts, type Step } from "./steps.ts";
 import { canonical, liveData, objectNames, type Place, placeNames, type Secret, type World } from "./world.ts";
 
@@ -57,22 +57,20 @@ function isAtRest(world: World): boolean {
 }
 
 function endsOf(world: World): World[] {
-  return objectNames.map((name) => look(world, name).end);
+  return objectNames.flatMap((name) => looks(world, name).map(({ end }) => end));
 }
 
 function stepsOf(world: World): World[] {
-  return objectNames.flatMap((name) => {
-    const { between, end } = look(world, name);
-    return [...between, end];
-  });
+  return objectNames.flatMap((name) => looks(world, name).flatMap(({ between, end }) => [...between, end]));
 }
 
-/** What a test sees of a place: each version's data, or what became of it; on KV v1 the data. */
+/** What a test sees of a place: each version's data, or what became of it; on KV v1 the data or "absent". */
 export type SeenPlace = readonly unknown[];
 
 /** What a test sees of an object that is there. */
 export interface SeenObject {
   readonly deleting: boolean;
+  readonly finalizers: readonly string[];
   /** Reason of the Ready condition. */
   readonly ready: string;
   /** KV v2: version in the record of an object that is in sync. */
@@ -81,12 +79,20 @@ export interface SeenObject {
 
 export interface Seen {
   readonly places: Readonly<Record<string, SeenPlace>>;
+  /** Uid in the mark of a KV v2 secret, where there is one. */
+  readonly marks: Readonly<Record<string, string>>;
   readonly objects: Readonly<Record<string, SeenObject>>;
 }
 
 export function seenOf(world: World): Seen {
   return {
     places: Object.fromEntries(placeNames.map((name) => [name, seenPlace(world.places[name])])),
+    marks: Object.fromEntries(
+      placeNames.flatMap((name) => {
+        const { mark } = world.places[name];
+        return mark === undefined ? [] : [[name, mark]];
+      }),
+    ),
     objects: Object.fromEntries(
       objectNames.flatMap((name) => {
         const object = world.objects[name];
@@ -101,7 +107,7 @@ function seenPlace(place: Place): SeenPlace {
   return place.versions.map(({ data, deleted, destroyed }) => (destroyed ? "destroyed" : deleted ? "deleted" : data));
 }
 
-function seenObject({ deleting, ready = "none", note }: Secret): SeenObject {
+function seenObject({ deleting, finalizers, ready = "none", note }: Secret): SeenObject {
   const version = ready === "Synced" ? note?.revision?.split(".")[1] : undefined;
-  return { deleting, ready, ...(version !== undefined && { version: Number(version) }) };
+  return { deleting, finalizers, ready, ...(version !== undefined && { version: Number(version) }) };
 }

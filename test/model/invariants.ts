@@ -77,7 +77,7 @@ export class Invariants {
     if (!this.#objects.has(name) && this.#objects.size > 0) this.#alone = undefined;
     this.#objects.set(name, object);
     this.#named[object.place].add(object.uid);
-    if (object.finalizer || (object.policy ?? "Retain") !== "Retain") this.#removers.add(object.uid);
+    if (object.finalizers.length > 0 || (object.policy ?? "Retain") !== "Retain") this.#removers.add(object.uid);
     this.#entitle(object);
   }
 

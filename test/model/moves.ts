@@ -2,7 +2,7 @@
 // an object says, an edit back to what was there before.
 import * as fc from "fast-check";
 import type { Move, Scenario } from "./run.ts";
-import { objectNames, placeNames } from "./world.ts";
+import { objectNames, placeNames, type Policy } from "./world.ts";
 
 const object = fc.constantFrom(...objectNames);
 const place = fc.constantFrom(...placeNames);
@@ -10,13 +10,20 @@ const key = fc.constantFrom("k", "l");
 const value = fc.constantFrom("1", "2", "3");
 const values = fc.dictionary(key, value, { minKeys: 1, maxKeys: 2, noNullPrototype: true });
 const on = fc.boolean();
+const policy = fc.constantFrom<Policy>("Retain", "SoftDelete", "Destroy");
 
 function moves(...weighted: ReadonlyArray<readonly [weight: number, move: fc.Arbitrary<Move>]>): fc.Arbitrary<Move> {
   return fc.oneof(...weighted.map(([weight, arbitrary]) => ({ weight, arbitrary })));
 }
 
 const move = moves(
-  [6, fc.record({ do: fc.constant("create" as const), object, place, values, finalizer: on })],
+  [
+    6,
+    fc.record(
+      { do: fc.constant("create" as const), object, place, values, finalizer: on, policy },
+      { requiredKeys: ["do", "object", "place", "values", "finalizer"] },
+    ),
+  ],
   [4, fc.record({ do: fc.constant("edit" as const), object, key, value })],
   [2, fc.record({ do: fc.constant("drop" as const), object, key })],
   [
@@ -32,7 +39,8 @@ const move = moves(
   [2, fc.constant({ do: "swap" as const })],
   [4, fc.record({ do: fc.constant("delete" as const), object })],
   [2, fc.record({ do: fc.constantFrom("finalizer" as const, "adopt" as const), object, on })],
-  [1, fc.record({ do: fc.constant("orphan" as const), object, on })],
+  [1, fc.record({ do: fc.constantFrom("orphan" as const, "suspend" as const), object, on })],
+  [3, fc.record({ do: fc.constant("policy" as const), object, policy }, { requiredKeys: ["do", "object"] })],
   [2, fc.record({ do: fc.constant("forge" as const), object, how: fc.constantFrom("wiped", "garbled", "copied") })],
   [4, fc.record({ do: fc.constant("write" as const), place, data: values })],
   [

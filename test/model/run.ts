@@ -19,6 +19,8 @@ export type Move =
   | { readonly do: "rewrite"; readonly place: PlaceName; readonly data: Values }
   /** The operator ends at a call that changes something, after so many of them, and stays away until it shall settle. */
   | { readonly do: "crash"; readonly passing: number; readonly moment: Moment }
+  /** Whatever is created from now on is younger than what is there: Kubernetes counts whole seconds. */
+  | { readonly do: "age" }
   /** The namespace is deleted, and with it its objects. */
   | { readonly do: "terminate" };
 
@@ -30,13 +32,21 @@ export interface Scenario {
 /** How long the operator may take to come to rest, ms: more than it ever needs, since only a failure waits for it. */
 const restMs = Number(process.env["MODEL_REST_MS"] ?? 8_000);
 
-/** @throws Error that tells what was seen, what was possible, and what had been done */
-export async function play(servers: Servers, { engines, moves }: Scenario): Promise<void> {
+/**
+ * @returns what is seen in the end
+ * @throws Error that tells what was seen, what was possible, and what had been done
+ */
+export async function play(servers: Servers, { engines, moves }: Scenario): Promise<Seen> {
   await using system = new System(servers, engines);
   await system.open();
   const run = new Run(system, engines);
   for (const move of moves) await run.make(move);
-  await run.finish();
+  return run.finish();
+}
+
+async function untilNextSecond(): Promise<void> {
+  const next = Math.floor(Date.now() / 1_000) * 1_000 + 1_000;
+  await sleep(next - Date.now());
 }
 
 class Run {
@@ -65,6 +75,8 @@ class Run {
         this.#log.push(canonical(move));
         this.#isArmed = true;
         return this.#system.arm(move.passing, move.moment);
+      case "age":
+        return untilNextSecond();
       case "swap":
         return this.#swap();
       case "rewrite":
@@ -81,13 +93,14 @@ class Run {
   }
 
   /** Heals what is ill, and holds everything against the model and the invariants. */
-  async finish(): Promise<void> {
+  async finish(): Promise<Seen> {
     this.#system.disarm();
     await this.#step({ do: "kms", up: true });
     await this.settle();
     // Once more, so that a state that was only passed through is found out.
     this.#isStirred = true;
     await this.settle();
+    return this.#system.see();
   }
 
   /** Waits until the operator has come to rest at a state that the model knows. */

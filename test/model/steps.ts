@@ -2,6 +2,7 @@
 // functions say what the real servers are to be told (system.ts), so the two cannot drift apart.
 import {
   type Entry,
+  type Finalizer,
   type ObjectName,
   type PlaceName,
   type Policy,
@@ -97,7 +98,7 @@ export function created(step: CreateStep, { uid = "", order = "" }: Facts): Secr
     entries: Object.fromEntries(entries),
     ...(step.policy && { policy: step.policy }),
     suspended: false,
-    finalizer: step.finalizer,
+    finalizers: step.finalizer ? ["contract"] : [],
     adopt: false,
     orphan: false,
     deleting: false,
@@ -129,7 +130,7 @@ export function changed(object: Secret, step: ObjectStep): Secret | undefined {
       return step.policy === undefined ? others : { ...others, policy: step.policy };
     }
     case "finalizer":
-      return letGo({ ...object, finalizer: step.on });
+      return letGo(withFinalizer(object, "contract", step.on));
     case "adopt":
       return { ...object, adopt: step.on };
     case "orphan":
@@ -147,12 +148,17 @@ export function changed(object: Secret, step: ObjectStep): Secret | undefined {
 
 /** Kubernetes adds no finalizer to an object that is being deleted. */
 function isRefused(object: Secret, step: ObjectStep): boolean {
-  return step.do === "finalizer" && step.on && object.deleting && !object.finalizer;
+  return step.do === "finalizer" && step.on && object.deleting && !object.finalizers.includes("contract");
 }
 
 /** A deleted object goes with its last finalizer. */
-function letGo(object: Secret): Secret | undefined {
-  return object.deleting && !object.finalizer && object.added === undefined ? undefined : object;
+export function letGo(object: Secret): Secret | undefined {
+  return object.deleting && object.finalizers.length === 0 ? undefined : object;
+}
+
+export function withFinalizer(object: Secret, finalizer: Finalizer, on: boolean): Secret {
+  const others = object.finalizers.filter((one) => one !== finalizer);
+  return { ...object, finalizers: on ? [...others, finalizer].toSorted() : others };
 }
 
 /** An object keeps one entry at least. */

@@ -145,12 +145,18 @@ export class System implements AsyncDisposable {
   }
 
   async see(): Promise<Seen> {
-    const [places, objects] = await Promise.all([
+    const [places, marks, objects] = await Promise.all([
       Promise.all(placeNames.map(async (name) => [name, await this.#seePlace(name)] as const)),
+      Promise.all(placeNames.map(async (name) => [name, await this.#seeMark(name)] as const)),
       Promise.all(objectNames.map(async (name) => [name, await this.#seeObject(name)] as const)),
     ]);
     const there = objects.flatMap(([name, object]) => (object === undefined ? [] : [[name, object] as const]));
-    return { places: Object.fromEntries(places), objects: Object.fromEntries(there) };
+    const marked = marks.flatMap(([name, mark]) => (mark === undefined ? [] : [[name, mark] as const]));
+    return {
+      places: Object.fromEntries(places),
+      marks: Object.fromEntries(marked),
+      objects: Object.fromEntries(there),
+    };
   }
 
   /** The operator's last words. */
@@ -166,7 +172,7 @@ export class System implements AsyncDisposable {
 
   async #create(step: CreateStep): Promise<Facts> {
     const said = created(step, { done: true });
-    const metadata = said.finalizer ? { finalizers: [deleteFinalizer] } : {};
+    const metadata = step.finalizer ? { finalizers: [deleteFinalizer] } : {};
     const manifest = kmsVaultSecret(
       { namespace: this.namespace, name: step.object },
       await this.#specOf(said),
@@ -279,6 +285,12 @@ export class System implements AsyncDisposable {
     );
   }
 
+  async #seeMark(name: PlaceName): Promise<string | undefined> {
+    if (this.#engines[name] === "v1") return undefined;
+    const metadata = await this.#servers.vault.read(`${this.#servers.mounts.v2}/metadata/${this.#pathOf(name)}`);
+    return metadata?.custom_metadata?.uid;
+  }
+
   async #seeObject(name: ObjectName): Promise<SeenObject | undefined> {
     const object = await this.#servers.kube.find(this.#path(name));
     if (object === undefined) return undefined;
@@ -287,7 +299,15 @@ export class System implements AsyncDisposable {
     const isCurrent = condition !== undefined && condition.observedGeneration === metadata.generation;
     const ready = isCurrent ? condition.reason : "none";
     const version = ready === "Synced" ? status.record?.version : undefined;
-    return { deleting: metadata.deletionTimestamp !== undefined, ready, ...(version !== undefined && { version }) };
+    const finalizers = (metadata.finalizers ?? []).map((one: string) =>
+      one === deleteFinalizer ? "contract" : "soft",
+    );
+    return {
+      deleting: metadata.deletionTimestamp !== undefined,
+      finalizers: finalizers.toSorted(),
+      ready,
+      ...(version !== undefined && { version }),
+    };
   }
 
   /** The answer; undefined where the API server refuses for what the object is (not). */

@@ -36,14 +36,26 @@ export interface Entry {
 
 export type Policy = "Retain" | "SoftDelete" | "Destroy";
 
-/** What the operator recorded of an object. */
-export interface Note {
+/** What was written at a place. */
+export interface Placed {
   readonly place: PlaceName;
   /** KV v2: the version that was written or found to be right. */
   readonly revision?: string;
+  /** Absent: nothing was written there, and the record is only of finalizers. */
+  readonly data?: Values;
+}
+
+/** Ours: contract is the one that a user may put there as well. */
+export type Finalizer = "contract" | "soft";
+
+/** What the operator recorded of an object. */
+export interface Note extends Placed {
   /** The source, as it was written in full. */
   readonly digest?: string;
-  readonly data: Values;
+  /** Those that the operator put on the object. */
+  readonly finalizers?: readonly Finalizer[];
+  /** Places that the object has left and that are still to be removed. */
+  readonly former?: readonly Placed[];
 }
 
 /** A living or terminating KMSVaultSecret. */
@@ -55,10 +67,8 @@ export interface Secret {
   readonly entries: Readonly<Record<string, Entry>>;
   readonly policy?: Policy;
   readonly suspended: boolean;
-  /** The contract's finalizer, put there by the user. */
-  readonly finalizer: boolean;
-  /** The finalizer that the operator put there because of a policy. */
-  readonly added?: "contract" | "soft";
+  /** Sorted. */
+  readonly finalizers: readonly Finalizer[];
   readonly adopt: boolean;
   readonly orphan: boolean;
   readonly deleting: boolean;
