@@ -87,7 +87,11 @@ test("a wiped and rewritten path has the same version number but is another revi
 });
 
 test.each([
-  ["a mount that was guessed and is known now", { mount: "secret", path: "team/x" }, { mount: "secret/team", path: "x" }],
+  [
+    "a mount that was guessed and is known now",
+    { mount: "secret", path: "team/x" },
+    { mount: "secret/team", path: "x" },
+  ],
   ["an engine upgraded in place", { engineVersion: "v1" as const }, { engineVersion: "v2" as const }],
 ])("%s is the same place", (_, one, other) => {
   expect(sameDestination({ ...note.destination, ...one }, { ...note.destination, ...other })).toBe(true);
