@@ -115,9 +115,10 @@ async function requests(name: string) {
   return all.filter(({ path }) => path === `${world.v2}/data/${name}` || path === `${world.v2}/metadata/${name}`);
 }
 
-/** The policies of those who wrote a path. */
+/** The policies of those who wrote the data of a path. */
 async function writers(name: string) {
-  const writes = (await requests(name)).filter(({ operation }) => operation !== "read");
+  const data = `${world.v2}/data/${name}`;
+  const writes = (await requests(name)).filter(({ operation, path }) => operation !== "read" && path === data);
   return writes.map(({ policies: used }) => used);
 }
 
