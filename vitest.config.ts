@@ -40,6 +40,15 @@ export default defineConfig({
           maxWorkers: 2,
         },
       },
+      {
+        test: {
+          name: "model",
+          include: ["test/model/**/*.test.ts"],
+          ...servers,
+          // A run has a process and a namespace of its own; more at once than cores only make each slower.
+          maxWorkers: 2,
+        },
+      },
       { test: { name: "slow", include: ["test/slow/**/*.test.ts"], ...servers, testTimeout: 180_000 } },
     ],
   },

@@ -5,9 +5,10 @@ import { validateKMSVaultSecret, validatePartialKMSVaultSecret } from "../api/va
 import { type KubeObject, keyOf } from "../runtime/objects.ts";
 import type { IndexFunction, Store } from "../runtime/store.ts";
 import { claimKey } from "../sync/claims.ts";
-import type { Client, Identities } from "../sync/identities.ts";
+import type { Identities } from "../sync/identities.ts";
 import type { Rival } from "../sync/pass.ts";
 import type { Note, RecordKeeper } from "../sync/record.ts";
+import { specOf } from "./raw-spec.ts";
 
 /** Indexes of the KMSVaultSecrets' store; its objects are unvalidated, as the API server returned them. */
 export const secretIndexers: Readonly<Record<"claim" | "include", IndexFunction<KubeObject>>> = {
@@ -102,16 +103,4 @@ export class Surroundings {
     const { namespace, name } = partial.metadata;
     return this.#secrets.byIndex("include", includeKey(namespace, name)).map(keyOf);
   }
-}
-
-/** An object, as far as it says as whom it is written to Vault. */
-export function clientOf(object: KubeObject): Client {
-  const { uid, namespace = "" } = object.metadata;
-  return { uid, namespace, spec: specOf(object) };
-}
-
-/** `spec` of an object that nobody has validated. */
-export function specOf(object: KubeObject): Readonly<Record<string, unknown>> | undefined {
-  const { spec } = object as { readonly spec?: unknown };
-  return typeof spec === "object" && spec !== null ? (spec as Record<string, unknown>) : undefined;
 }

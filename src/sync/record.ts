@@ -134,9 +134,12 @@ export function sameDestination(one: Destination, other: Destination): boolean {
   return destinationKey(one) === destinationKey(other);
 }
 
-/** A string that two destinations share exactly when a write to one is a write to the other. */
+/**
+ * A string that two destinations share when a write to one is a write to the other. Where Vault did not say where the
+ * mount ends it was guessed, and an engine may be upgraded in place: neither makes another place of it.
+ */
 export function destinationKey({ namespace, mount, path }: Destination): string {
-  return JSON.stringify([namespace, mount, path]);
+  return JSON.stringify([namespace, `${mount}/${path}`]);
 }
 
 /** True when both name the same version of a KV v2 secret; a path wiped and written anew counts from 1 again. */

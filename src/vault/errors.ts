@@ -105,23 +105,26 @@ export interface RefusedRedirect {
   /** Who answered. */
   readonly address: string;
   readonly status: number;
-  /** Where it leads, host and port; undefined when it does not say. */
-  readonly host: string | undefined;
-  /** Set when nothing is wrong with the redirect but that this server was not named to us. */
-  readonly origin?: string | undefined;
+  /** Where it leads: scheme, host and port; undefined when it does not say. */
+  readonly origin: string | undefined;
+  readonly reason: keyof typeof redirectRemedies;
 }
 
+const redirectRemedies = {
+  notVaults: "which is none of Vault's redirects: check that VAULT_ADDR is a Vault and not a proxy's page",
+  inTheClear: "where the token would be sent in the clear: give the active server an api_addr with https",
+  notNamed:
+    "which VAULT_REDIRECT_ADDRS does not name: add it if the token may go there, set VAULT_ADDR to the active server, or let standby servers forward",
+} as const;
+
 /** The error for a redirect that is not followed. */
-export function redirectRefused({ address, status, host, origin }: RefusedRedirect): VaultCallError {
-  const where = host === undefined ? "without saying where" : `to ${host}`;
-  const remedy =
-    origin === undefined
-      ? "which is none of Vault's redirects: check that VAULT_ADDR is a Vault and not a proxy's page"
-      : `which VAULT_REDIRECT_ADDRS does not name: add ${origin} if the token may go there, set VAULT_ADDR to the active server, or let standby servers forward`;
-  return new VaultCallError("VaultUnavailable", `Vault at ${address} redirects ${where} (HTTP ${status}), ${remedy}`, {
-    executed: "no",
-    transient: false,
-  });
+export function redirectRefused({ address, status, origin, reason }: RefusedRedirect): VaultCallError {
+  const where = origin === undefined ? "without saying where" : `to ${origin}`;
+  return new VaultCallError(
+    "VaultUnavailable",
+    `Vault at ${address} redirects ${where} (HTTP ${status}), ${redirectRemedies[reason]}`,
+    { executed: "no", transient: false },
+  );
 }
 
 /** The error for a server that redirects although another one redirected to it: an election is under way. */

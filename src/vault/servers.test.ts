@@ -36,13 +36,18 @@ describe("redirects", () => {
 
   test.each([
     ["https://other:8201/v1/kv/a/b", "other:8201"],
-    ["http://other:8200/v1/kv/a/b", "other:8200"],
     ["https://third/v1/kv/a/b", "third"],
   ])("%s is refused, and the message names host and variable", (location, host) => {
     const error = thrown(() => target(location));
     expect(error).toMatchObject({ code: "VaultUnavailable", executed: "no", transient: false });
-    expect(error.message).toContain(`redirects to ${host} `);
+    expect(error.message).toContain(`redirects to https://${host} `);
     expect(error.message).toContain("VAULT_REDIRECT_ADDRS");
+  });
+
+  test("nothing goes in the clear from there on", () => {
+    expect(thrown(() => target("http://other:8200/v1/kv/a/b")).message).toContain(
+      "redirects to http://other:8200 (HTTP 307), where the token would be sent in the clear",
+    );
   });
 
   test.each([

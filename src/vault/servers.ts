@@ -1,7 +1,7 @@
 // The servers that requests may go to: the one of VAULT_ADDR, and those that it may redirect to. A redirect is a
 // standby's word for "I did nothing, ask that one"; the token follows it only to a server that was named to us.
 import type { PlainValue } from "../base/plaintext.ts";
-import { redirectRefused, type VaultCallError } from "./errors.ts";
+import { type RefusedRedirect, redirectRefused } from "./errors.ts";
 
 /** A server as it is named in the configuration. */
 export interface ServerAddress {
@@ -60,12 +60,15 @@ export interface Redirect {
 export function redirectTarget(redirect: Redirect, allowed: readonly VaultServer[]): VaultServer {
   const { status, location, from, request } = redirect;
   const target = location === undefined ? null : URL.parse(location, from.origin + from.basePath);
+  const refusal = (reason: RefusedRedirect["reason"]) =>
+    redirectRefused({ address: from.address, status, origin: target?.origin, reason });
   // 301 and 302 do not say that the request is to be sent as it was.
   const keepsRequest = status === 307 || status === 308 || (request.method === "GET" && [301, 302].includes(status));
   const basePath = target === null ? undefined : basePathOf(target.pathname, request.path);
-  if (target === null || !keepsRequest || basePath === undefined) throw refusal(redirect, target?.host);
+  if (target === null || !keepsRequest || basePath === undefined) throw refusal("notVaults");
+  if (from.origin.startsWith("https:") && target.protocol !== "https:") throw refusal("inTheClear");
   const server = [from, ...allowed].find(({ origin }) => origin === target.origin);
-  if (server === undefined) throw refusal(redirect, target.host, target.origin);
+  if (server === undefined) throw refusal("notNamed");
   return { ...server, basePath };
 }
 
@@ -86,8 +89,4 @@ function decoded(path: string): string {
     // Not encoded as URLs are: then it can only be compared as it is.
     return path;
   }
-}
-
-function refusal({ status, from }: Redirect, host: string | undefined, origin?: string): VaultCallError {
-  return redirectRefused({ address: from.address, status, host, origin });
 }

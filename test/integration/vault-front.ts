@@ -27,6 +27,8 @@ export interface FrontOptions {
   /** Listen on this socket instead of a port. */
   readonly socketPath?: string;
   readonly inPlace?: InPlace;
+  /** Added to what is passed on. */
+  readonly headers?: Readonly<Record<string, string>>;
 }
 
 export interface Front extends AsyncDisposable {
@@ -39,15 +41,15 @@ export interface Front extends AsyncDisposable {
 }
 
 /** Listens until it is disposed of. */
-export async function startFront(vault: Server, options: FrontOptions = {}): Promise<Front> {
-  const { tls, socketPath, inPlace = () => false } = options;
+export async function startFront(vault: Pick<Server, "address" | "caPem">, options: FrontOptions = {}): Promise<Front> {
+  const { tls, socketPath, inPlace = () => false, headers = {} } = options;
   const agent = new Agent({ allowH2: false, connect: { ca: vault.caPem } });
   const arrived: Arrived[] = [];
   const listener: RequestListener = (incoming, response) => {
     const token = incoming.headers["x-vault-token"]?.toString();
     arrived.push({ method: incoming.method ?? "", path: incoming.url ?? "", token, client: clientOf(incoming) });
     if (inPlace(response, incoming)) return;
-    passOn(incoming, response, { origin: vault.address, agent }).catch((error: unknown) => {
+    passOn(incoming, response, { origin: vault.address, agent, added: headers }).catch((error: unknown) => {
       response.destroy(error as Error);
     });
   };
@@ -80,7 +82,7 @@ function clientOf({ socket }: IncomingMessage): string | undefined {
 async function passOn(
   incoming: IncomingMessage,
   response: ServerResponse,
-  { origin, agent }: { origin: string; agent: Agent },
+  { origin, agent, added }: { origin: string; agent: Agent; added: Readonly<Record<string, string>> },
 ): Promise<void> {
   const body = Buffer.concat(await incoming.toArray());
   const own = ["host", "connection", "content-length", "transfer-encoding", "proxy-connection"];
@@ -90,9 +92,13 @@ async function passOn(
   const answer = await request(origin + pathname + search, {
     method: incoming.method ?? "GET",
     dispatcher: agent,
-    headers,
+    headers: { ...headers, ...added },
     ...(body.length > 0 && { body }),
   });
-  response.writeHead(answer.statusCode, { "content-type": String(answer.headers["content-type"]) });
+  const { location, "content-type": type } = answer.headers;
+  response.writeHead(answer.statusCode, {
+    "content-type": String(type),
+    ...(typeof location === "string" && { location }),
+  });
   response.end(Buffer.from(await answer.body.arrayBuffer()));
 }

@@ -4,10 +4,11 @@ import { once } from "node:events";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { afterEach, expect, test } from "vitest";
 import type { OperatorError } from "../../src/base/errors.ts";
+import { VaultTransport } from "../../src/vault/transport.ts";
 import { eventually } from "../env/eventually.ts";
 import { freePort } from "../env/ports.ts";
 import { FakeClock } from "../gen/fake-clock.ts";
-import { plain, vaultOn } from "./vault-fixture.ts";
+import { Logs, plain, vaultOn } from "./vault-fixture.ts";
 
 const place = { namespace: "", mount: "kv", engineVersion: "v1", path: "x" } as const;
 const found = JSON.stringify({ request_id: "r", data: { a: "b" }, auth: null });
@@ -223,6 +224,23 @@ test("a stop waits neither for turns nor to ask again; what is in flight is answ
   answers[0]?.end(found);
   expect(await reads[0]).toMatchObject({ state: "present" });
   await closed;
+  expect(requests).toHaveLength(2);
+});
+
+test("what cleans up after a stop goes out at once, whatever VAULT_RATE_LIMIT says", async () => {
+  const { address, requests } = await between(page(200, found));
+  const transport = new VaultTransport(
+    { address, timeoutMs: 5_000, maxRetries: 0, rateLimit: { perSecond: 0.001, burst: 1 } },
+    { clock: new FakeClock(), logger: new Logs() },
+  );
+  const send = () => transport.send({ method: "GET", path: "kv/x", namespace: "" });
+  await send();
+  const waiting = send();
+  transport.stopWaiting();
+  await expect(waiting).rejects.toMatchObject({ code: "VaultUnavailable", executed: "no" });
+  await send();
+  await transport.close();
+  await expect(send()).rejects.toMatchObject({ code: "VaultUnavailable" });
   expect(requests).toHaveLength(2);
 });
 
