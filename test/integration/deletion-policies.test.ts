@@ -131,6 +131,13 @@ test("SoftDelete on KV v1, where nothing could be undeleted: nothing is deleted,
   expect(await world.atV1("soft-v1")).toEqual({ k: "v" });
 });
 
+test("Destroy takes what somebody deleted or destroyed before as well", async () => {
+  await synced("deleted-before", "v2", { deletionPolicy: "Destroy" });
+  await world.vault.delete(`${world.v2}/data/deleted-before`);
+  await world.remove("deleted-before");
+  expect(await world.metadataOf("deleted-before")).toBeUndefined();
+});
+
 test("one policy in the place of another: so are the finalizers, and the last one counts", async () => {
   await synced("changed", "v2", { deletionPolicy: "Destroy" });
   await world.edit("changed", { deletionPolicy: "SoftDelete" });

@@ -119,10 +119,20 @@ describe.each(engines)("on KV %s", (engine: Engine) => {
     await world.apply(names[1], { path, writeMode, secrets: await world.entries({ one: "mine", two: "3" }) });
     await world.settled(names[1], "PathConflict");
     expect(await world.at(engine, "shared")).toEqual({ one: "1", two: "2" });
-    await world.remove(names[0]);
-    // The key is there still, and it is no one's by now: what the former object left is this cluster's own.
+    await world.edit(names[0], { secrets: await world.entries({ other: "1" }) });
     await world.settled(names[1]);
-    expect(await world.at(engine, "shared")).toEqual({ one: "mine", two: "3" });
+    expect(await world.at(engine, "shared")).toEqual({ one: "mine", two: "3", other: "1" });
+  });
+
+  test("a key that an object of this cluster left behind is its heir's at once", async () => {
+    const path = `${world[engine]}/heir`;
+    const names = [`left-${engine}`, `heir-${engine}`] as const;
+    await untilOlder(await merged(names[0], path, { one: "1" }));
+    await world.apply(names[1], { path, writeMode, secrets: await world.entries({ one: "mine" }) });
+    await world.settled(names[1], "PathConflict");
+    await world.remove(names[0]);
+    await world.settled(names[1]);
+    expect(await world.at(engine, "heir")).toEqual({ one: "mine" });
   });
 
   test.each([

@@ -131,11 +131,11 @@ describe("with Vault policies that were written for the original", () => {
   }
 
   test.each([
-    ["neither read nor written", "nothing"],
-    ["read only", "readable"],
+    ["neither read nor written", "nothing", "data"],
+    ["read only", "readable", "metadata"],
   ])(
     "metadata may be %s: synced without a mark, the status says what is missing, and it is not tried with each look",
-    async (_what, name) => {
+    async (_what, name, observed) => {
       const since = await poor.mark();
       const path = `${poor.v2}/data/${name}`;
       const object = await poor.sync(name, { path, secrets: await poor.entries({ k: "1" }) });
@@ -153,6 +153,11 @@ describe("with Vault policies that were written for the original", () => {
       const tried = await attempts(name, since);
       expect(tried).toContain("patch");
       expect(tried).toEqual([...new Set(tried)]);
+      const steady = await poor.mark();
+      await poor.poke(name);
+      expect((await poor.asked(steady)).map(({ operation, path: asked }) => `${operation} ${asked}`)).toEqual([
+        `read ${poor.v2}/${observed}/${name}`,
+      ]);
     },
   );
 

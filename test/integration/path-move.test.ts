@@ -139,6 +139,38 @@ test("from KV v1 to KV v2 and back: nothing is left behind", async () => {
   expect(await world.atV1("engines-back")).toEqual({ k: "v" });
 });
 
+test("deleted while the old location is still waited for: both go", async () => {
+  const [good, fails] = await world.entries({ good: "g", fails: "f" });
+  await settledAtOld("both", { deletionPolicy: "Destroy", secrets: [good, fails] });
+  const broken = { ...fails, secretContext: { not: "its context" } };
+  await world.edit("both", { path: `${world.v2}/both-new`, secrets: [good, broken] });
+  await world.settled("both", "DecryptingError");
+  await world.remove("both");
+  expect(await world.metadataOf("both-new")).toBeUndefined();
+  expect(await world.metadataOf("both-old")).toBeUndefined();
+});
+
+test("back where it was before the removal could be done: nothing of the place is removed", async () => {
+  const [good, fails] = await world.entries({ good: "g", fails: "f" });
+  await settledAtOld("back", { deletionPolicy: "Destroy", secrets: [good, fails] });
+  const broken = { ...fails, secretContext: { not: "its context" } };
+  await world.edit("back", { path: `${world.v2}/back-new`, secrets: [good, broken] });
+  await world.settled("back", "DecryptingError");
+  await world.edit("back", { path: `${world.v2}/back-old`, secrets: [good, fails] });
+  await world.settled("back");
+  await untilRemoved("v2", "back-new");
+  expect(await world.atV2("back-old")).toEqual({ good: "g", fails: "f" });
+  expect(await world.versionOf("back-old")).toBe(1);
+});
+
+test("path and policy set by one edit: the old location goes by the new policy", async () => {
+  await settledAtOld("at-once", {});
+  await world.edit("at-once", { path: `${world.v2}/at-once-new`, deletionPolicy: "Destroy" });
+  await world.settled("at-once");
+  await untilRemoved("v2", "at-once-old");
+  expect(await world.atV2("at-once-new")).toEqual({ k: "v" });
+});
+
 test("Vault denies the removal: the new location is written all the same, and the object says what is missing", async () => {
   await settledAtOld("kept", { deletionPolicy: "Destroy" });
   await world.edit("kept", { path: `${world.v2}/kept-new` });

@@ -35,6 +35,16 @@ describe("the operator has no resync", () => {
     expect(await world.atV2("without")).toEqual({ k: "wrong" });
   });
 
+  test("an object that waits for a change in Vault looks for it at its own period too", async () => {
+    await world.foreignV2("waiting", { theirs: "x" });
+    const secrets = await world.entries({ k: "v" });
+    await world.apply("waiting", { path: `${world.v2}/waiting`, secrets, syncPeriod: "1s" });
+    await world.settled("waiting", "AdoptionRequired");
+    await world.vault.delete(`${world.v2}/metadata/waiting`);
+    await world.settled("waiting");
+    expect(await world.atV2("waiting")).toEqual({ k: "v" });
+  });
+
   test("the period may be changed and taken away", async () => {
     await synced("changed", "1h");
     await world.edit("changed", { syncPeriod: "1s" });

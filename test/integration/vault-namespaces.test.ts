@@ -94,6 +94,9 @@ test("allowed, the object's namespace stands in the place of VAULT_NAMESPACE, wh
   await world.sync("default", { path, secrets: await world.entries({ k: "default" }) });
   await world.sync("over", { path, vaultNamespace: two, secrets: await world.entries({ k: "over" }) });
   expect([await dataIn(one, "default"), await dataIn(two, "default")]).toEqual([{ k: "default" }, { k: "over" }]);
+  await untilOlder(await world.get("default"));
+  await world.apply("named", { path, vaultNamespace: one, secrets: await world.entries({ k: "named" }) });
+  await world.settled("named", "PathConflict");
   await world.operator.stop();
 });
 
@@ -119,6 +122,20 @@ describe("not allowed", () => {
     await untilOlder(await world.settled("denied", "PolicyDenied"));
     await world.sync("allowed", { path, secrets: await world.entries({ k: "allowed" }) });
     expect(await world.atV2("free")).toEqual({ k: "allowed" });
+  });
+
+  test("an old location in a namespace that is no longer allowed is not removed, and the object says so", async () => {
+    const path = `${mount}/data/left`;
+    const secrets = await world.entries({ k: "v" });
+    await world.restart({ args: ["--sync-period-seconds=0", "--allow-vault-namespaces"] });
+    await world.sync("left", { path, vaultNamespace: one, deletionPolicy: "Destroy", secrets });
+    await world.restart({ args: ["--sync-period-seconds=0"] });
+    await world.edit("left", { path: `${world.v2}/left`, vaultNamespace: null });
+    await eventually(async () => expect(await world.atV2("left")).toEqual({ k: "v" }));
+    await eventually(async () => {
+      expect(condition(await world.get("left"), "Ready").message).toContain("--allow-vault-namespaces");
+    });
+    expect(await dataIn(one, "left")).toEqual({ k: "v" });
   });
 
   test("the deletion of one that was written when it was allowed is blocked, and says by what", async () => {
