@@ -142,6 +142,15 @@ describe("token", () => {
   });
 });
 
+test("github: the owner of a token who is no member of the organisation is refused as well", async () => {
+  const row = methodRows.find(({ method }) => method === "github") as MethodRow;
+  const { mount, credentials } = await setUp(row, "github");
+  const others = { organization: "others", organization_id: 1, base_url: servers.github.url };
+  await vault.write(`auth/${mount}/config`, others);
+  await using operator = product("github", { ...endpoint(row, mount), ...(await credentials.right()) });
+  await expect(operator.write()).rejects.toMatchObject({ code: "VaultLoginFailed" });
+});
+
 describe("iam", () => {
   const row = methodRows.find(({ method }) => method === "iam") as MethodRow;
   let mount: string;
