@@ -91,6 +91,8 @@ export class Connections {
       requestTls: connect,
       // As Go does: whom we believe to be Vault's we believe to be the proxy's.
       proxyTls: { timeout: connectTimeoutMs, ...tls, allowH2: false },
+      // Of the answer to CONNECT: whoever asked has given up long before undici's own five minutes.
+      clientFactory: (origin, options) => new Pool(origin, { ...options, headersTimeout: connectTimeoutMs }),
       // Plain HTTP goes through pools that would otherwise know nothing of ours.
       factory: (origin, options) => new Pool(origin, Object.assign({}, pool, options)),
     });

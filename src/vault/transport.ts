@@ -199,17 +199,19 @@ export class VaultTransport {
     const started = this.#clock.monotonic();
     let code = "<error>";
     const abort = new AbortController();
+    const tooLate = Promise.withResolvers<never>();
     const { timeoutMs } = this.#options;
     const timer = this.#clock.after(timeoutMs, () => {
       abort.abort(timedOut(server.address, timeoutMs));
+      // undici notices the signal only once the request has a connection; it is not sent then.
+      tooLate.reject(abort.signal.reason);
       this.#connections.retire(server, dispatcher);
     });
     try {
-      const response = await guard.before(dispatcher).request(wire(server, request, abort.signal));
-      const text = await response.body.text();
-      const { statusCode: status, headers } = response;
-      code = String(status);
-      return { server, status, headers, text };
+      const sent = receive(guard.before(dispatcher), wire(server, request, abort.signal));
+      const answer = await Promise.race([sent, tooLate.promise]);
+      code = String(answer.status);
+      return { server, ...answer };
     } catch (error) {
       if (guard.refusal !== undefined) throw guard.refusal.reason;
       // undici may wrap the reason that the time-out gave.
@@ -267,6 +269,11 @@ function isRedirect({ status }: RawAnswer): boolean {
 function requestIdIn(body: unknown): string | undefined {
   const id = isJsonObject(body) ? body["request_id"] : undefined;
   return typeof id === "string" && /^[\da-f-]{36}$/i.test(id) ? id : undefined;
+}
+
+async function receive(dispatcher: Dispatcher, request: Dispatcher.RequestOptions): Promise<Omit<RawAnswer, "server">> {
+  const { statusCode: status, headers, body } = await dispatcher.request(request);
+  return { status, headers, text: await body.text() };
 }
 
 function wire(server: VaultServer, request: VaultRequest, signal: AbortSignal): Dispatcher.RequestOptions {

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { eventually } from "../env/eventually.ts";
 import { uniqueName } from "../env/unique.ts";
+import { livingTokens } from "./living-tokens.ts";
 import { condition, openWorld, type World } from "./world.ts";
 
 const policies = {
@@ -95,9 +96,9 @@ test("a wrapped secret id and a password in a file; at its end the operator take
   await written("by-password-file", { vaultAuthMethod: "userpass" });
   expect(await writers("by-password-file")).toEqual([expect.arrayContaining([policies.userpass])]);
   // The objects of earlier tests have theirs by k8s.
-  await eventually(async () => expect(await livingTokens()).toBe(3));
+  await eventually(async () => expect(await livingTokens(world.vault, Object.values(policies))).toBe(3));
   expect(await world.operator.stop()).toEqual({ code: 0, signal: null });
-  expect(await livingTokens()).toBe(0);
+  expect(await livingTokens(world.vault, Object.values(policies))).toBe(0);
 });
 
 async function spec(name: string) {
@@ -115,9 +116,10 @@ async function requests(name: string) {
   return all.filter(({ path }) => path === `${world.v2}/data/${name}` || path === `${world.v2}/metadata/${name}`);
 }
 
-/** The policies of those who wrote a path. */
+/** The policies of those who wrote the data of a path. */
 async function writers(name: string) {
-  const writes = (await requests(name)).filter(({ operation }) => operation !== "read");
+  const data = `${world.v2}/data/${name}`;
+  const writes = (await requests(name)).filter(({ operation, path }) => operation !== "read" && path === data);
   return writes.map(({ policies: used }) => used);
 }
 
@@ -157,16 +159,4 @@ async function approleRole() {
     VAULT_APPROLE_ENDPOINT: `auth/${mount}/login`,
   };
   return { wrapped: answer.body.wrap_info.token, env };
-}
-
-/** How many tokens with a policy of this file live. */
-async function livingTokens(): Promise<number> {
-  const names: string[] = Object.values(policies);
-  let found = 0;
-  for (const accessor of await world.vault.list("auth/token/accessors")) {
-    const asked = { method: "POST", path: "/v1/auth/token/lookup-accessor", body: { accessor } };
-    const { status, body } = await world.vault.ask(asked);
-    if (status === 200 && body.data.policies.some((policy: string) => names.includes(policy))) found += 1;
-  }
-  return found;
 }

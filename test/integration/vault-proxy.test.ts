@@ -30,7 +30,7 @@ interface Proxy extends AsyncDisposable {
 
 interface ProxyOptions {
   readonly tls?: SecureContextOptions;
-  /** What a CONNECT is answered with in place of a tunnel. */
+  /** What a CONNECT is answered with in place of a tunnel; "": nothing. */
   readonly refuse?: string;
 }
 
@@ -41,6 +41,7 @@ async function startProxy({ tls, refuse }: ProxyOptions = {}): Promise<Proxy> {
   const expected = `Basic ${Buffer.from(`${user}:${password}`).toString("base64")}`;
   server.on("connect", (incoming, near) => {
     near.on("error", () => {});
+    if (refuse === "") return;
     if (refuse !== undefined || incoming.headers["proxy-authorization"] !== expected) {
       near.end(`HTTP/1.1 ${refuse ?? "407 Proxy Authentication Required"}\r\n\r\n`);
       return;
@@ -161,4 +162,23 @@ test.each([
   expect(error.message).toContain(`through the proxy ${proxy.origin} `);
   expect(error.message + logs.lines.join("\n")).not.toContain("canary");
   await vault.close();
+});
+
+test("a proxy that says nothing costs VAULT_CLIENT_TIMEOUT, and does not hold up the stop", async () => {
+  await using proxy = await startProxy({ refuse: "" });
+  const transport = { proxy: withCredentials(proxy.origin), timeoutMs: 300 };
+  const { vault } = vaultOn(shared, { transport });
+  const start = performance.now();
+  const reads = Array.from({ length: 3 }, () =>
+    vault
+      .access(identity)
+      .read(place)
+      .catch((error: unknown) => error),
+  );
+  for (const error of await Promise.all(reads)) {
+    expect(error).toMatchObject({ message: expect.stringContaining("VAULT_CLIENT_TIMEOUT") });
+  }
+  await vault.close();
+  // Five seconds is what a stop waits for answers.
+  expect(performance.now() - start).toBeLessThan(4_000);
 });

@@ -1,6 +1,7 @@
 // What stands between us and Vault, and what no Vault can be made to do on demand: proxies' pages, half answers, load,
 // silence. The server here is such a thing in between, not a stand-in for Vault.
 import { once } from "node:events";
+import { createServer as createTcpServer, type AddressInfo } from "node:net";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { afterEach, expect, test } from "vitest";
 import type { OperatorError } from "../../src/base/errors.ts";
@@ -123,6 +124,22 @@ test("silence ends after VAULT_CLIENT_TIMEOUT, in the headers and in the body al
     });
     expect(requests).toHaveLength(1);
   }
+});
+
+test("VAULT_CLIENT_TIMEOUT ends the wait for a connection, too", async () => {
+  // Takes connections, and says nothing in the handshake.
+  const server = createTcpServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  const tls = `https://127.0.0.1:${port}`;
+  const { vault } = vaultOn({ address: tls, caPem: "", rootToken: "t" }, { transport: { timeoutMs: 200 } });
+  const start = performance.now();
+  await expect(vault.access({ method: "token", namespace: "" }).read(place)).rejects.toMatchObject({
+    message: expect.stringContaining("VAULT_CLIENT_TIMEOUT"),
+  });
+  expect(performance.now() - start).toBeLessThan(5_000);
+  await vault.close();
+  server.close();
 });
 
 test("after a time-out no connection is used that was idle then: they were lost together", async () => {
