@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { eventually } from "../env/eventually.ts";
 import { deleteFinalizer } from "../../src/api/kinds.ts";
 import { secretPath } from "../gen/manifests.ts";
-import { type Engine, engines, openWorld, type World } from "./world.ts";
+import { type Engine, engines, openWorld, untilOlder, type World } from "./world.ts";
 
 const softDeleteFinalizer = "softdelete.k8s.patoarvizu.dev";
 let world: World;
@@ -67,6 +67,28 @@ describe.each(engines)("on KV %s", (engine) => {
     await untilFinalizers(name, []);
     await world.remove(name);
     expect(await world.at(engine, name)).toEqual({ k: "v" });
+  });
+
+  test("the loser of a conflict goes without the winner's data, be it one that was there first", async () => {
+    const names = [`winner-${engine}`, `loser-${engine}`] as const;
+    await untilOlder(await synced(names[0], engine, { deletionPolicy: "Destroy" }));
+    await synced(names[1], engine, { deletionPolicy: "Destroy" });
+    const secrets = await world.entries({ k: "winner" });
+    await world.edit(names[0], { path: `${world[engine]}/${names[1]}`, secrets });
+    await world.settled(names[0]);
+    await world.poke(names[1]);
+    await world.settled(names[1], "PathConflict");
+    await world.remove(names[1]);
+    expect(await world.at(engine, names[1])).toEqual({ k: "winner" });
+  });
+
+  test("a spec that is not valid any more does not hide what the policy is", async () => {
+    const name = `invalid-${engine}`;
+    await synced(name, engine, { deletionPolicy: "Destroy" });
+    await world.edit(name, { path: "" });
+    await world.settled(name, "InvalidSpec");
+    await world.remove(name);
+    expect(await world.at(engine, name)).toBeUndefined();
   });
 
   test("unset: a finalizer that the user had put there stays, and does what it always did", async () => {
@@ -158,6 +180,26 @@ test("the finalizer is on the object before anything is written", async () => {
   expect(await world.metadataOf("denied")).toBeUndefined();
   expect(await world.finalizersOf("denied")).toEqual([deleteFinalizer]);
   await world.remove("denied");
+});
+
+test("taken off by somebody while the policy is set, it is put there again", async () => {
+  await synced("taken-off", "v2", { deletionPolicy: "Destroy" });
+  const path = secretPath({ namespace: world.namespace, name: "taken-off" });
+  await world.kube.patch(path, { metadata: { finalizers: null } });
+  await world.request("taken-off");
+  await untilFinalizers("taken-off", [deleteFinalizer]);
+});
+
+test("a copied status takes no finalizer of a user's off, and forges no policy", async () => {
+  const { status } = await synced("original", "v2", { deletionPolicy: "Destroy" });
+  await synced("copy", "v2", {}, { finalizers: [deleteFinalizer] });
+  await world.forge("copy", status);
+  await world.poke("copy");
+  await world.settled("copy");
+  expect(await world.finalizersOf("copy")).toEqual([deleteFinalizer]);
+  await world.remove("copy");
+  expect(await world.metadataOf("copy")).toBeUndefined();
+  expect(await world.atV2("original")).toEqual({ k: "v" });
 });
 
 test("other finalizers are nobody's business", async () => {

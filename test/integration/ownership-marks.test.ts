@@ -115,7 +115,7 @@ describe("with Vault policies that were written for the original", () => {
       [`${poor.v2}/metadata/no-patch`]: ["read", "update"],
       // No patch: a mark beside keys of the user's is written with all of them, and Vault counts them.
       [`${poor.v2}/metadata/full`]: ["read", "update", "delete"],
-      [`${poor.v1}/*`]: ["create", "update"],
+      [`${poor.v1}/*`]: ["create", "update", "delete"],
     });
     await poor.start({ env: { VAULT_TOKEN: token } });
   });
@@ -189,12 +189,12 @@ describe("with Vault policies that were written for the original", () => {
     expect(await poor.metadataOf("full")).toBeUndefined();
   });
 
-  test("KV v1 has no mark and misses none", async () => {
-    await poor.sync("v1", {
-      path: `${poor.v1}/v1`,
-      kvSettings: { engineVersion: "v1" },
-      secrets: await poor.entries({ k: "v" }),
-    });
+  test("KV v1 has no mark and misses none; where it may not be read the record alone allows the removal", async () => {
+    const kvSettings = { engineVersion: "v1" };
+    const spec = { path: `${poor.v1}/v1`, kvSettings, deletionPolicy: "Destroy" };
+    await poor.sync("v1", { ...spec, secrets: await poor.entries({ k: "v" }) });
     expect(await poor.atV1("v1")).toEqual({ k: "v" });
+    await poor.remove("v1");
+    expect(await poor.atV1("v1")).toBeUndefined();
   });
 });

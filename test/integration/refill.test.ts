@@ -2,6 +2,7 @@
 // who edits something meanwhile does not wait for all the others.
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { eventually } from "../env/eventually.ts";
+import { uniqueName } from "../env/unique.ts";
 import { type Engine, engines, openWorld, type World } from "./world.ts";
 
 const count = 40;
@@ -55,6 +56,25 @@ test("every object is written again within a resync, and a metric counts them", 
   await eventually(async () => expect(await world.operator.metric(repairs)).toBeGreaterThanOrEqual(2 * count));
   const series = (await world.operator.metrics()).split("\n").filter((line) => line.startsWith(`${repairs}{`));
   expect(series.every((line) => /cause="[a-z_]+"/.test(line))).toBe(true);
+});
+
+test.each([
+  ["1", "2"],
+  ["2", "1"],
+])("a mount of KV v%s that comes back as KV v%s is filled as what it is now", async (before, after) => {
+  const mount = uniqueName("remounted");
+  const name = `remounted-${before}`;
+  await world.vault.write(`sys/mounts/${mount}`, { type: "kv", options: { version: before } });
+  await world.apply(name, { path: `${mount}/x`, secrets: await world.entries({ k: "v" }) });
+  await world.settled(name);
+  await world.vault.delete(`sys/mounts/${mount}`);
+  await world.vault.write(`sys/mounts/${mount}`, { type: "kv", options: { version: after } });
+  await eventually(async () => {
+    expect((await world.get(name)).status.vault).toMatchObject({ mount, path: "x", engineVersion: `v${after}` });
+  });
+  const found = await world.vault.read(after === "1" ? `${mount}/x` : `${mount}/data/x`);
+  expect(after === "1" ? found : found?.data).toEqual({ k: "v" });
+  await world.remove(name);
 });
 
 test("after a start in front of an empty Vault, edits go before the rest", async () => {
