@@ -41,7 +41,8 @@ export async function play(servers: Servers, { engines, moves }: Scenario): Prom
   await system.open();
   const run = new Run(system, engines);
   for (const move of moves) await run.make(move);
-  return run.finish();
+  // Awaited here, or the operator would be ended before.
+  return await run.finish();
 }
 
 async function untilNextSecond(): Promise<void> {
@@ -130,9 +131,6 @@ class Run {
     this.#system.disarm();
     this.#isArmed = false;
     this.#isStirred = false;
-    this.#log.push(
-      `  ${[...new Set([...this.#belief.values()].map(({ objects }) => JSON.stringify(objects)))].length}`,
-    );
   }
 
   /** Where the operator, which is started if it is down, may come to rest. */
