@@ -149,8 +149,9 @@ class Run {
 
   async #step(step: Step): Promise<void> {
     // What the operator last heard of an object is a little old. Only its edits come in order: before an outsider or
-    // KMS does something, the operator is to know all of them, or the model would have to know how old its view is.
-    const isInOrder = step.do === "create" || "object" in step;
+    // KMS does something, the operator is to know all of them, or the model would have to know how old its view is. A
+    // forged status is written over by a look that was under way.
+    const isInOrder = "object" in step && step.do !== "forge";
     if (!isInOrder && this.#isStirred && !this.#isDown) await this.settle();
     if (this.#isTerminating && step.do === "create") return;
     await this.#noticeCrash();
