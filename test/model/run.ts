@@ -41,7 +41,8 @@ export async function play(servers: Servers, { engines, moves }: Scenario): Prom
   await system.open();
   const run = new Run(system, engines);
   for (const move of moves) await run.make(move);
-  return run.finish();
+  // Awaited here, or the operator would be ended before.
+  return await run.finish();
 }
 
 async function untilNextSecond(): Promise<void> {
@@ -130,9 +131,6 @@ class Run {
     this.#system.disarm();
     this.#isArmed = false;
     this.#isStirred = false;
-    this.#log.push(
-      `  ${[...new Set([...this.#belief.values()].map(({ objects }) => JSON.stringify(objects)))].length}`,
-    );
   }
 
   /** Where the operator, which is started if it is down, may come to rest. */
@@ -151,8 +149,9 @@ class Run {
 
   async #step(step: Step): Promise<void> {
     // What the operator last heard of an object is a little old. Only its edits come in order: before an outsider or
-    // KMS does something, the operator is to know all of them, or the model would have to know how old its view is.
-    const isInOrder = step.do === "create" || "object" in step;
+    // KMS does something, the operator is to know all of them, or the model would have to know how old its view is. A
+    // forged status is written over by a look that was under way.
+    const isInOrder = "object" in step && step.do !== "forge";
     if (!isInOrder && this.#isStirred && !this.#isDown) await this.settle();
     if (this.#isTerminating && step.do === "create") return;
     await this.#noticeCrash();
