@@ -1,5 +1,5 @@
 // Logins as a service account that an object names, end to end: TokenRequest at the real API server with the rights of
-// deploy/role-service-account-login.yaml, the login at the real Vault by k8s and by jwt, and what becomes of the session
+// deploy/opt-in/role-service-account-login.yaml, the login at the real Vault by k8s and by jwt, and what becomes of the session
 // when the account may not log in any more, or nobody can be asked.
 import { createPublicKey, type JsonWebKey } from "node:crypto";
 import { readFile } from "node:fs/promises";
@@ -70,7 +70,7 @@ test("without the rights for it, the failure names the file to apply", async () 
   switchTo(outsider);
   expect(await scene.failure(access)).toMatchObject({
     code: "VaultLoginFailed",
-    message: `the operator may not log in as service account ${account}: apply deploy/role-service-account-login.yaml`,
+    message: `the operator may not log in as service account ${account}: apply deploy/opt-in/role-service-account-login.yaml`,
   });
   await vault.close();
 });
@@ -262,7 +262,7 @@ function clientTo(url: string, token: string): KubeClient {
 
 /** What a user applies, for the service account of this test. */
 async function applyRights(): Promise<void> {
-  const file = join(import.meta.dirname, "..", "..", "deploy", "role-service-account-login.yaml");
+  const file = join(import.meta.dirname, "..", "..", "deploy", "opt-in", "role-service-account-login.yaml");
   for (const document of parseAllDocuments(await readFile(file, "utf8"))) {
     const manifest = document.toJS() as Manifest & { readonly subjects?: readonly object[] };
     const name = manifest.kind === "ClusterRole" ? manifest.metadata.name : uniqueName(manifest.metadata.name);
