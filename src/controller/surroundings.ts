@@ -7,7 +7,8 @@ import type { IndexFunction, Store } from "../runtime/store.ts";
 import { claimKey } from "../sync/claims.ts";
 import type { Identities } from "../sync/identities.ts";
 import type { Rival } from "../sync/pass.ts";
-import type { Note, RecordKeeper } from "../sync/record.ts";
+import type { Recorded } from "../sync/own-revisions.ts";
+import type { RecordKeeper } from "../sync/record.ts";
 import { specOf } from "./raw-spec.ts";
 
 /** Indexes of the KMSVaultSecrets' store; its objects are unvalidated, as the API server returned them. */
@@ -48,12 +49,12 @@ export class Surroundings {
   }
 
   /** What the authenticated records of all KMSVaultSecrets say, their specs valid or not, deleted or not. */
-  *notes(records: RecordKeeper): Generator<Note, void> {
+  *notes(records: RecordKeeper): Generator<Recorded, void> {
     for (const object of this.#secrets.list()) {
       const validated = validateKMSVaultSecret(object);
       const { metadata, status } = "valid" in validated ? validated.valid : validated.invalid;
       const note = records.open(status?.record, metadata.uid);
-      if (note !== undefined) yield note;
+      if (note !== undefined) yield { note, uid: metadata.uid };
     }
   }
 

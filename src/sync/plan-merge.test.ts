@@ -18,10 +18,13 @@ interface Case extends Partial<Pick<PlanInput, "mayOverwrite" | "onDecryptError"
   readonly there?: Values;
   readonly values: Values;
   readonly failing?: readonly string[];
+  /** Keys that are the object's, those that it wrote itself. */
   readonly own?: readonly string[];
+  /** Those that it found with the same value. */
+  readonly adopted?: readonly string[];
 }
 
-function planOf({ there, values, failing = [], own = [], ...rest }: Case) {
+function planOf({ there, values, failing = [], own = [], adopted = [], ...rest }: Case) {
   const observed: Observed =
     there === undefined ? { state: "absent" } : { state: "present", revision, data: valuesOf(there) };
   const failures = failing.map((key) => ({ key, error: new OperatorError("DecryptingError", "no") }));
@@ -31,7 +34,8 @@ function planOf({ there, values, failing = [], own = [], ...rest }: Case) {
     onDecryptError: "Keep",
     mode: "Merge",
     mayOverwrite: false,
-    ownKeys: new Set(own),
+    ownKeys: new Set([...own, ...adopted]),
+    writtenKeys: new Set(own),
     where: "secret/data/x",
     ...rest,
   });
@@ -63,6 +67,18 @@ describe("a merge", () => {
   test("takes away a key that it wrote and that is no entry's any more", () => {
     const next = planOf({ there: { a: "1", old: "1", theirs: "x" }, values: { a: "1" }, own: ["a", "old"] });
     expect(next).toMatchObject({ kind: "update", data: { a: "1", theirs: "x" }, changed: ["old"] });
+  });
+
+  test("leaves a key that it only found with the same value, and may change it", () => {
+    expect(planOf({ there: { a: "1", found: "x" }, values: { a: "1" }, own: ["a"], adopted: ["found"] })).toMatchObject(
+      {
+        kind: "noop",
+      },
+    );
+    expect(planOf({ there: { found: "x" }, values: { found: "y" }, adopted: ["found"] })).toMatchObject({
+      kind: "update",
+      data: { found: "y" },
+    });
   });
 
   test("takes nothing away while an entry fails, and writes nothing with Fail", () => {

@@ -17,6 +17,7 @@ const note: Note = {
       destination: { namespace: "ns", mount: "kv", engineVersion: "v1", path: "old" },
       fingerprint: "older",
       keys: ["a", "b"],
+      adopted: ["a"],
     },
   ],
 };
@@ -40,6 +41,7 @@ test("any changed field, another object, cluster or key makes it no record", () 
       digest: fc.string(),
       fingerprint: fc.string(),
       keys: fc.array(fc.string()),
+      adopted: fc.array(fc.string()),
       finalizers: fc.array(fc.string()),
       former: fc.array(
         fc.record({
