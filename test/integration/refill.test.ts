@@ -48,7 +48,7 @@ test("every object is written again within a resync, and a metric counts them", 
   expect(await world.operator.metric(repairs)).toBe(0);
   await emptyMounts();
   // The period, and a backoff of those that looked while nothing was mounted.
-  await untilFilled(8_000);
+  await untilFilled(15_000);
   for (const engine of engines) {
     for (const name of names) expect(await world.at(engine, name)).toEqual({ k: "v" });
   }
