@@ -41,7 +41,7 @@ test("the records of all objects are read when it first matters, and again after
   let read = 0;
   const own = new OwnRevisions(() => {
     read += 1;
-    return [{ uid: "uid", note: { destination, revision, fingerprint: "f" } }];
+    return [{ uid: "uid", place: { destination, revision, fingerprint: "f" } }];
   });
   expect(read).toBe(0);
   expect(own.has(destination, revision)).toBe(true);
