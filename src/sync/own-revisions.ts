@@ -8,7 +8,7 @@ import { destinationKey, type Place, sameRevision } from "./record.ts";
 /** Of the places beyond these the one not looked at for longest is forgotten: its heir then asks to be adopted. */
 const most = 50_000;
 
-/** Of the objects that merged into one secret, those beyond these are forgotten. */
+/** Of what was merged into one secret, all beyond this is forgotten. */
 const mostMerged = 100;
 
 /** Keys that an object merged into a secret, and the keyed hash of them, bound to its uid. */
@@ -49,8 +49,9 @@ export class OwnRevisions {
     const key = destinationKey(destination);
     // With Merge a version holds others' keys as well.
     if (keys !== undefined) {
-      const others = (this.#merged.get(key) ?? []).filter((one) => one.uid !== uid);
-      this.#merged.set(key, [...others.slice(-mostMerged), { uid, keys, fingerprint }]);
+      // What an object merged before counts as well: a key that it has left to another stands there as it wrote it.
+      const others = (this.#merged.get(key) ?? []).filter((one) => one.uid !== uid || one.fingerprint !== fingerprint);
+      this.#merged.set(key, [...others.slice(1 - mostMerged), { uid, keys, fingerprint }]);
       return;
     }
     if (revision === undefined) return;
