@@ -148,11 +148,7 @@ class Run {
   }
 
   async #step(step: Step): Promise<void> {
-    // What the operator last heard of an object is a little old. Only its edits come in order: before an outsider or
-    // KMS does something, the operator is to know all of them, or the model would have to know how old its view is. A
-    // forged status is written over by a look that was under way.
-    const isInOrder = "object" in step && step.do !== "forge";
-    if (!isInOrder && this.#isStirred && !this.#isDown) await this.settle();
+    if (!this.#isInOrder(step) && this.#isStirred && !this.#isDown) await this.settle();
     if (this.#isTerminating && step.do === "create") return;
     await this.#noticeCrash();
     const facts = await this.#system.carryOut(step);
@@ -162,6 +158,16 @@ class Run {
     this.#belief = stepped(before, step, facts);
     this.#isStirred = true;
     if (this.#belief.size === 0) throw this.#failure("the answer to the last step", before);
+  }
+
+  /**
+   * Whether it makes no difference to what may come of a step how much the operator has heard of those before. What it
+   * last heard of an object is a little old, but edits come to it in order. Not so what an outsider or KMS does, nor a
+   * forged status, which a look that is under way writes over, nor the edit of an object whose deletion is.
+   */
+  #isInOrder(step: Step): boolean {
+    if (!("object" in step) || step.do === "forge") return false;
+    return [...this.#belief.values()].every(({ objects }) => objects[step.object]?.deleting !== true);
   }
 
   /** @returns whether the operator is down */

@@ -26,6 +26,13 @@ type Answer = any;
 /** What decrypts to nothing: base64, but no ciphertext of any key. */
 const garbage = Buffer.from("no ciphertext at all").toString("base64");
 
+/** In place of an answer: the operator has changed the object just before. */
+const conflict = Symbol("conflict");
+
+function isConflict({ status, body }: HttpError): boolean {
+  return status === 409 && (body as { readonly reason?: unknown }).reason === "Conflict";
+}
+
 /**
  * An object that leads nowhere. Watches tell everything in order, so once its last edit has been looked at, the operator
  * has heard of all that happened before.
@@ -190,6 +197,7 @@ export class System implements AsyncDisposable {
     const object = await this.#asked(() => this.#servers.kube.get(this.#path(step.object)));
     if (object === undefined || before === undefined) return { done: false };
     const answer = await this.#asked(() => this.#tell(step, object, before));
+    if (answer === conflict) return this.#change(step);
     if (answer === undefined) return { done: false };
     this.#said.set(step.object, changed(before, step) ?? before);
     return { done: true };
@@ -315,7 +323,9 @@ export class System implements AsyncDisposable {
     try {
       return await ask();
     } catch (error) {
-      if (error instanceof HttpError && [403, 404, 409, 422].includes(error.status)) return undefined;
+      if (!(error instanceof HttpError)) throw error;
+      if (isConflict(error)) return conflict;
+      if ([403, 404, 409, 422].includes(error.status)) return undefined;
       throw error;
     }
   }
