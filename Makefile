@@ -30,6 +30,7 @@ test-unit: install ## tests that touch nothing outside the process
 	$(call vitest,unit)
 
 test-integration: install toolchain build ## tests on real servers
+	@$(NODE) tools/toolchain/main.ts moto_server glauth vault-auth-plugins >/dev/null
 	$(call vitest,integration)
 
 test-slow: install toolchain ## tests that need real seconds: leases, token life, fail-over

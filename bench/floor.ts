@@ -1,5 +1,6 @@
 // The floor: the calls of a first sync and nothing between them. `node bench/floor.ts` is told what to do by JSON on
 // stdin and says what it took by JSON on stdout; it is a process of its own, as the operator is.
+import { randomUUID } from "node:crypto";
 import pLimit from "p-limit";
 import { Agent, Pool } from "undici";
 import { createAwsKms } from "../src/kms/aws.ts";
@@ -39,7 +40,7 @@ export interface FloorReport {
 
 interface Doors {
   decrypt(): Promise<string>;
-  vault(method: "GET" | "POST", path: string, body?: object): Promise<void>;
+  vault(method: "GET" | "POST" | "PATCH", path: string, body?: object): Promise<void>;
   kube(method: "POST" | "PATCH", path: string, body: object): Promise<void>;
 }
 
@@ -78,10 +79,17 @@ async function syncOne(job: FloorJob, doors: Doors, object: FloorJob["objects"][
   const values = await Promise.all(Array.from({ length: job.keys }, () => doors.decrypt()));
   const data = Object.fromEntries(values.map((value, index) => [`key-${index}`, value]));
   await doors.vault("POST", object.writePath, job.engine === "v2" ? { data, options: { cas: 0 } } : data);
+  if (job.engine === "v2") await doors.vault("PATCH", object.readPath, { custom_metadata: markOf(object) });
   await doors.kube("PATCH", `/${resource}/namespaces/${job.namespace}/kmsvaultsecrets/${object.name}/status`, [
     { op: "test", path: "/metadata/name", value: object.name },
     { op: "add", path: "/status", value: job.status },
   ]);
+}
+
+/** Of the size of the operator's. */
+function markOf({ name }: FloorJob["objects"][number]): object {
+  const uid = randomUUID();
+  return { "managed-by": "kms-vault-operator", owner: `namespace/${name}`, uid, cluster: uid };
 }
 
 function openDoors(job: FloorJob): Doors {
@@ -98,10 +106,13 @@ function openDoors(job: FloorJob): Doors {
       const answer = await vaultPool.request({
         method,
         path: `/v1/${path}`,
-        headers: { "x-vault-token": vault.token },
+        headers: {
+          "x-vault-token": vault.token,
+          ...(method === "PATCH" && { "content-type": "application/merge-patch+json" }),
+        },
         ...(body && { body: JSON.stringify(body) }),
       });
-      await settle(answer, method === "GET" ? 404 : written);
+      await settle(answer, { GET: 404, POST: written, PATCH: 204 }[method]);
     },
     async kube(method, path, body) {
       const contentType = method === "PATCH" ? "application/json-patch+json" : "application/json";

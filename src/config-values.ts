@@ -3,6 +3,9 @@
 // Every reader is pure and gives undefined for what it cannot read.
 import { parseDuration } from "./base/duration.ts";
 
+/** Reads a value; undefined for what cannot be read. */
+export type Parse<T> = (text: string) => T | undefined;
+
 /** Go's `strconv.ParseBool`. */
 export function parseBoolean(text: string): boolean | undefined {
   if (["1", "t", "T", "TRUE", "true", "True"].includes(text)) return true;
@@ -31,9 +34,23 @@ export function parseInteger(text: string): number | undefined {
   return undefined;
 }
 
+/** A reader of integers from `least` to `most`. */
+export function integer(least: number, most: number): Parse<number> {
+  return (text) => {
+    const value = parseInteger(text);
+    return value === undefined || value < least || value > most ? undefined : value;
+  };
+}
+
 /** Vault's `ParseDurationSecond`: whole seconds, or a duration. In milliseconds. */
 export function parseSeconds(text: string): number | undefined {
   return /^\d+$/.test(text) ? Number(text) * 1_000 : parseDuration(text);
+}
+
+/** A time-out in milliseconds: more than 0 and short enough for a timer. */
+export function parseTimeout(text: string): number | undefined {
+  const ms = parseSeconds(text);
+  return ms === undefined || ms < 1 || ms > 2 ** 31 - 1 ? undefined : Math.round(ms);
 }
 
 /** A request rate and how many requests may go at once. */
@@ -89,4 +106,15 @@ export function parseServerUrl(text: string): string | undefined {
 /** Without slashes at its ends, as Vault's paths and namespaces are named. */
 export function withoutOuterSlashes(text: string): string {
   return text.replaceAll(/^\/+|\/+$/g, "");
+}
+
+/** Where Vault is: a server's URL, or `unix://` and the absolute path of a socket, as Vault's own clients take it. */
+export function parseVaultAddress(text: string): string | undefined {
+  return /^unix:\/\/\/[^\0]+$/.test(text) ? text : parseServerUrl(text);
+}
+
+/** Servers' URLs between commas, reduced to scheme, host and port. */
+export function parseOrigins(text: string): readonly string[] | undefined {
+  const urls = text.split(",").map((one) => parseServerUrl(one.trim()));
+  return urls.every((url) => url !== undefined) ? [...new Set(urls.map((url) => new URL(url).origin))] : undefined;
 }

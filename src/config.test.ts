@@ -27,6 +27,8 @@ test("defaults are the contract's", () => {
     kubeRateLimit: { perSecond: 500, burst: 1_000 },
     authMethod: "token",
     vaultAudience: "vault",
+    adoption: "original",
+    allowVaultNamespaces: false,
     syncPeriodMs: 120_000,
     maxConcurrentReconciles: 16,
     kms: { maxInFlight: 64 },
@@ -37,7 +39,6 @@ test("defaults are the contract's", () => {
       namespace: "",
       transport: {
         address: "https://127.0.0.1:8200",
-        namespace: "",
         timeoutMs: 60_000,
         maxRetries: 2,
         skipVerify: false,
@@ -79,6 +80,9 @@ describe("flags", () => {
     [{ "enable-leader-election": "true" }, { leaderElection: true }],
     [{ "enable-leader-election": "F" }, { leaderElection: false }],
     [{ "vault-authentication-method": "k8s" }, { authMethod: "k8s" }],
+    [{ adopt: "never" }, { adoption: "never" }],
+    [{ "allow-vault-namespaces": "true" }, { allowVaultNamespaces: true }],
+    [{ "cluster-id": "eu-1.prod" }, { clusterId: "eu-1.prod" }],
     [{ "sync-period-seconds": "0" }, { syncPeriodMs: 0 }],
     [{ "sync-period-seconds": "0x3c" }, { syncPeriodMs: 60_000 }],
     [{ "max-concurrent-reconciles": "1" }, { maxConcurrentReconciles: 1 }],
@@ -132,6 +136,36 @@ describe("environment", () => {
       { VAULT_ADDR: "http://vault:8200", VAULT_AGENT_ADDR: "http://localhost:8100" },
       { vault: { transport: { address: "http://localhost:8100" } } },
     ],
+    [{ VAULT_ADDR: "unix:///run/vault.sock" }, { vault: { transport: { address: "unix:///run/vault.sock" } } }],
+    [{ VAULT_AGENT_ADDR: "unix:///agent.sock" }, { vault: { transport: { address: "unix:///agent.sock" } } }],
+    [
+      { VAULT_REDIRECT_ADDRS: "https://a:8200, https://b/ignored,https://a:8200/" },
+      { vault: { transport: { redirects: [{ address: "https://a:8200" }, { address: "https://b" }] } } },
+    ],
+    [
+      { VAULT_ADDR: "https://vault", VAULT_PROXY_ADDR: "http://p:1", VAULT_HTTP_PROXY: "http://q", HTTPS_PROXY: "h" },
+      { vault: { transport: { proxy: { origin: "http://p:1" } } } },
+    ],
+    // VAULT_PROXY_ADDR knows no exceptions, HTTPS_PROXY does: loopback, and what NO_PROXY names.
+    [
+      { VAULT_HTTP_PROXY: "q:3128", NO_PROXY: "*" },
+      { vault: { transport: { address: "https://127.0.0.1:8200", proxy: { origin: "http://q:3128" } } } },
+    ],
+    [
+      { VAULT_ADDR: "https://vault", VAULT_REDIRECT_ADDRS: "https://a,https://b", https_proxy: "p:1", no_proxy: "a" },
+      {
+        vault: {
+          transport: {
+            proxy: { origin: "http://p:1" },
+            redirects: [{ address: "https://a" }, { address: "https://b", proxy: { origin: "http://p:1" } }],
+          },
+        },
+      },
+    ],
+    [
+      { VAULT_ADDR: "http://vault", HTTPS_PROXY: "http://s", HTTP_PROXY: "http://p", http_proxy: "http://q" },
+      { vault: { transport: { proxy: { origin: "http://p" } } } },
+    ],
     [{ AWS_REGION: "eu-west-1", AWS_DEFAULT_REGION: "us-west-2" }, { kms: { region: "eu-west-1" } }],
     [{ AWS_DEFAULT_REGION: "us-west-2" }, { kms: { region: "us-west-2" } }],
     [{ VAULT_NAMESPACE: "/team/a/" }, { vault: { namespace: "team/a" } }],
@@ -170,6 +204,11 @@ describe("environment", () => {
     ["POD_NAMESPACE", "Not A Name"],
     ["VAULT_ADDR", "vault:8200"],
     ["VAULT_AGENT_ADDR", "https://user:hunter2@vault"],
+    ["VAULT_ADDR", "unix://relative.sock"],
+    ["VAULT_REDIRECT_ADDRS", "https://a,b"],
+    ["VAULT_REDIRECT_ADDRS", "http://a"],
+    ["VAULT_PROXY_ADDR", "socks5://user:hunter2@proxy"],
+    ["VAULT_HTTP_PROXY", "http://user:%zz@proxy"],
     ["VAULT_SKIP_VERIFY", "yes"],
     ["VAULT_CLIENT_TIMEOUT", "soon"],
     ["VAULT_CLIENT_TIMEOUT", "0"],
@@ -182,6 +221,15 @@ describe("environment", () => {
     const problems = problemsOf({}, { [name]: value });
     expect(problems).toEqual([expect.stringMatching(`^${name}: must be `)]);
     expect(problems[0]?.replaceAll(/60s|vault:8200/g, "")).not.toContain(value);
+  });
+
+  test("a proxy that is not used for Vault is not looked at, one that is used once", () => {
+    const unusable = { HTTPS_PROXY: "socks5://p", HTTP_PROXY: "socks5://p" };
+    const direct = configOf({}, unusable);
+    expect(direct.vault.transport).not.toHaveProperty("proxy");
+    const elsewhere = { ...unusable, VAULT_ADDR: "https://vault", VAULT_REDIRECT_ADDRS: "https://other" };
+    expect(problemsOf({}, elsewhere)).toEqual([expect.stringMatching("^HTTPS_PROXY: must be ")]);
+    expect(configOf({}, { ...elsewhere, NO_PROXY: "*" }).vault.transport).not.toHaveProperty("proxy");
   });
 
   test.each(["VAULT_CLIENT_CERT", "VAULT_CLIENT_KEY"])("%s needs its counterpart", (name) => {
@@ -246,7 +294,15 @@ describe("credentials", () => {
   });
 
   test("are there, without the line end of a file, and never printed", () => {
-    const config = configOf({}, { VAULT_TOKEN: "canary-token\n", VAULT_USERNAME: "u", VAULT_PASSWORD: " canary \n" });
+    const config = configOf(
+      {},
+      {
+        VAULT_TOKEN: "canary-token\n",
+        VAULT_USERNAME: "u",
+        VAULT_PASSWORD: " canary \n",
+        VAULT_PROXY_ADDR: "http://canary:canary@proxy",
+      },
+    );
     expect(config.vault.auth.token.token.value?.open()).toBe("canary-token");
     expect(config.vault.auth.userpass.password.value?.open()).toBe(" canary ");
     for (const printed of [JSON.stringify(config), inspect(config, { depth: null })]) {

@@ -15,18 +15,17 @@ import {
   variables,
 } from "./config-reference.ts";
 import {
+  integer,
   isNamespaceName,
   type ListenAddress,
+  type Parse,
   parseBoolean,
-  parseInteger,
   parseListenAddress,
   parseNamespaces,
-  parseRateLimit,
-  parseSeconds,
-  parseServerUrl,
   withoutOuterSlashes,
 } from "./config-values.ts";
 import { requireCredentials, vaultAuth } from "./config-vault.ts";
+import { vaultTransport } from "./config-vault-transport.ts";
 import type { VaultAuthOptions } from "./vault/auth/method.ts";
 import type { VaultTransportOptions } from "./vault/transport.ts";
 import { type AuthMethod, authMethods } from "./vault/vault.ts";
@@ -129,12 +128,12 @@ export function loadConfig({ flags, env, namespace }: ConfigSources): Loaded {
   if (flags["vault-authentication-method"] === config.authMethod) {
     requireCredentials(config.authMethod, config.vault.auth, read);
   }
-  return read.problems.length > 0 ? { problems: read.problems } : { config: deepFreeze(config) };
+  return read.problems.length > 0 ? { problems: [...new Set(read.problems)] } : { config: deepFreeze(config) };
 }
 
 function vaultSettings(read: Reader): VaultSettings {
   const namespace = read.optional("VAULT_NAMESPACE", withoutOuterSlashes, "a Vault namespace") ?? "";
-  const transport = { ...vaultTransport(read), namespace };
+  const transport = vaultTransport(read);
   return { namespace, transport, auth: vaultAuth(read, transport.clientCert !== undefined) };
 }
 
@@ -161,35 +160,6 @@ function kmsSettings(read: Reader): Config["kms"] {
     maxInFlight: read.flag("kms-max-in-flight", integer(1, 10_000), "a whole number from 1 to 10000"),
   };
 }
-
-function vaultTransport(read: Reader): Omit<VaultTransportOptions, "namespace"> {
-  const url = "an http:// or https:// URL without credentials, such as https://vault:8200";
-  const agent = read.optional("VAULT_AGENT_ADDR", parseServerUrl, url);
-  const address = read.variable("VAULT_ADDR", parseServerUrl, url);
-  const rateLimit = read.optional("VAULT_RATE_LIMIT", parseRateLimit, "requests per second, such as 10, or 10:20");
-  const files = {
-    caCert: read.text("VAULT_CACERT"),
-    caPath: read.text("VAULT_CAPATH"),
-    clientCert: read.text("VAULT_CLIENT_CERT"),
-    clientKey: read.text("VAULT_CLIENT_KEY"),
-    tlsServerName: read.text("VAULT_TLS_SERVER_NAME"),
-  };
-  if ((files.clientCert === undefined) !== (files.clientKey === undefined)) {
-    read.problems.push("VAULT_CLIENT_CERT and VAULT_CLIENT_KEY: must be set both or not at all");
-  }
-  return {
-    // As in Vault's own clients, a local agent comes first.
-    address: agent ?? address,
-    timeoutMs: read.variable("VAULT_CLIENT_TIMEOUT", timeout, "a positive number of seconds or a duration such as 60s"),
-    maxRetries: read.variable("VAULT_MAX_RETRIES", integer(0, 100), "a whole number from 0 to 100"),
-    skipVerify: read.variable("VAULT_SKIP_VERIFY", parseBoolean, "true or false"),
-    ...(rateLimit && { rateLimit }),
-    ...withoutUndefined(files),
-  };
-}
-
-/** Undefined for what cannot be read. */
-type Parse<T> = (text: string) => T | undefined;
 
 /** Reads flags and variables by the tables, and gathers what is wrong. */
 class Reader {
@@ -250,13 +220,6 @@ function listenAddress(text: string): ListenAddress | "off" | undefined {
   return text === "0" || text === "" ? "off" : parseListenAddress(text);
 }
 
-function integer(least: number, most: number): Parse<number> {
-  return (text) => {
-    const value = parseInteger(text);
-    return value === undefined || value < least || value > most ? undefined : value;
-  };
-}
-
 function oneOf<T extends string>(values: readonly T[]): Parse<T> {
   return (text) => values.find((value) => value === text);
 }
@@ -266,25 +229,12 @@ function audience(text: string): string | undefined {
   return text === "" || /^(https:\/\/)?kubernetes(\.default.*)?$/.test(text) ? undefined : text;
 }
 
-/** In milliseconds; more than 0 and short enough for a timer. */
-function timeout(text: string): number | undefined {
-  const ms = parseSeconds(text);
-  return ms === undefined || ms < 1 || ms > 2 ** 31 - 1 ? undefined : Math.round(ms);
-}
-
 function clusterIdText(text: string): string | undefined {
   return /^[A-Za-z0-9.:_-]{0,128}$/.test(text) ? text : undefined;
 }
 
 function namespaceName(text: string): string | undefined {
   return isNamespaceName(text) ? text : undefined;
-}
-
-type WithoutUndefined<T> = { readonly [K in keyof T]?: Exclude<T[K], undefined> };
-
-function withoutUndefined<T extends object>(object: T): WithoutUndefined<T>;
-function withoutUndefined(object: object): object {
-  return Object.fromEntries(Object.entries(object).filter(([, value]) => value !== undefined));
 }
 
 function deepFreeze<T extends object>(object: T): T {

@@ -129,6 +129,7 @@ function openDoors(
   { connection, logger, metrics }: { connection: KubeConnection; logger: Logger; metrics: Metrics },
 ): Doors {
   const clock = systemClock;
+  tellOfSkippedChecks(config, logger, metrics);
   const common = {
     connection,
     logger,
@@ -283,6 +284,12 @@ function warnOfLeftOut(surroundings: Surroundings, isWatched: (namespace: string
   const leftOut = surroundings.all().filter(({ metadata }) => !isWatched(metadata.namespace ?? "")).length;
   if (leftOut === 0) return;
   logger.warn({ leftOut }, "WATCH_NAMESPACE leaves objects of other namespaces out: they are not synced");
+}
+
+function tellOfSkippedChecks({ vault }: Config, logger: Logger, metrics: Metrics): void {
+  const { skipVerify = false } = vault.transport;
+  metrics.vault.tlsSkipVerify(skipVerify);
+  if (skipVerify) logger.warn({}, "VAULT_SKIP_VERIFY: whoever answers in Vault's place gets our token");
 }
 
 interface Assembly {

@@ -140,7 +140,7 @@ export const kmsVaultSecretSpecSchema = z.object({
       maxVersions: z
         .int()
         .min(0)
-        .max(4_294_967_295)
+
         .optional()
         .describe("Versions that Vault keeps; 0: as the mount says."),
       deleteVersionAfter: duration
@@ -193,7 +193,8 @@ const place = z.object({
   version: z.int().min(0).optional(),
   versionCreatedTime: z.string().optional(),
   fingerprint: z.string().optional().describe("Keyed hash of what was written."),
-  keys: z.array(z.string()).optional().describe("With writeMode: Merge, the keys that were written."),
+  keys: z.array(z.string()).optional().describe("With writeMode: Merge, the keys that are the object's."),
+  adopted: z.array(z.string()).optional().describe("Those of them that were there before, with the same value."),
 });
 
 /** What the operator later acts on, authenticated by `mac` (sync/record.ts). Without a right MAC it counts for nothing. */

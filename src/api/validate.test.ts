@@ -59,7 +59,7 @@ describe("an invalid object", () => {
     };
     expect(problemsOf({ metadata, spec: bad })).toEqual([
       "spec.path must not be empty",
-      "spec.vaultAuthMethod must be one of k8s, token, userpass",
+      "spec.vaultAuthMethod must be one of k8s, token, userpass, approle, github, iam, jwt, cert, ldap",
       "spec.kvSettings.engineVersion must be one of v1, v2",
       "spec.kvSettings.casIndex must be at least 0",
       "spec.secrets[1].key must be a string",

@@ -22,7 +22,8 @@ import type { ObjectWriter } from "./object-writer.ts";
 import { claimOn, type Shares } from "./shares.ts";
 import { blockedStatus } from "./status.ts";
 import type { Subject } from "./subject.ts";
-import { clientOf, specOf, type Surroundings } from "./surroundings.ts";
+import { clientOf, placeNamedBy, policyOf, specOf } from "./raw-spec.ts";
+import type { Surroundings } from "./surroundings.ts";
 import type { Watchdog } from "./watchdog.ts";
 
 export interface DeletionOptions {
@@ -198,7 +199,7 @@ export class Deletion {
    */
   async #unrecorded(subject: Subject): Promise<PlaceToRemove | undefined> {
     const mayPredateUs = this.#mayPredateUs(subject);
-    const { path, engineVersion } = namedBy(subject.object);
+    const { path, engineVersion } = placeNamedBy(subject.object);
     if (path === undefined || (subject.isSeen && !mayPredateUs)) return undefined;
     try {
       const access = this.#options.identities.accessFor(clientOf(subject.object));
@@ -285,25 +286,4 @@ function explain(removal: Removal): Record<string, unknown> {
     case "blocked":
       return { code: removal.error.code, reason: removal.error.message };
   }
-}
-
-/** `spec.deletionPolicy` of an object that may be invalid. */
-function policyOf(object: KubeObject): DeletionPolicy | undefined {
-  const policy = specOf(object)?.["deletionPolicy"];
-  return policy === "Retain" || policy === "SoftDelete" || policy === "Destroy" ? policy : undefined;
-}
-
-/** Where an object that may be invalid says it was written to. */
-function namedBy(object: KubeObject): { path?: string; engineVersion?: "v1" | "v2" } {
-  const spec = specOf(object);
-  const path = spec?.["path"];
-  const settings = spec?.["kvSettings"];
-  const engine =
-    typeof settings === "object" && settings !== null && "engineVersion" in settings
-      ? settings.engineVersion
-      : undefined;
-  return {
-    ...(typeof path === "string" && { path }),
-    ...((engine === "v1" || engine === "v2") && { engineVersion: engine }),
-  };
 }

@@ -9,7 +9,7 @@ import { type KubeObject, keyOf, type Resource } from "../runtime/objects.ts";
 import type { JsonPatchOperation } from "../runtime/patch.ts";
 import { replaceStatus } from "../runtime/status-patch.ts";
 import type { Notice } from "./notices.ts";
-import { specOf } from "./surroundings.ts";
+import { specOf } from "./raw-spec.ts";
 
 export interface ObjectWriterOptions {
   readonly client: KubeClient;

@@ -2,7 +2,6 @@
 // — one status patch, the events, one log line. Everything that decides anything is in sync/.
 import { adoptAnnotation, type KMSVaultSecret } from "../api/kinds.ts";
 import { describeProblems, type Invalid, validateKMSVaultSecret } from "../api/validate.ts";
-import { parseDuration } from "../base/duration.ts";
 import { asOperatorError, OperatorError } from "../base/errors.ts";
 import type { Result } from "../runtime/controller.ts";
 import { type KubeObject, keyOf, type Request } from "../runtime/objects.ts";
@@ -17,7 +16,7 @@ import { Outages } from "./outages.ts";
 import { claimOf, claimOn } from "./shares.ts";
 import { nextStatus } from "./status.ts";
 import type { Subject } from "./subject.ts";
-import { clientOf, specOf } from "./surroundings.ts";
+import { clientOf, specOf, syncPeriodOf } from "./raw-spec.ts";
 
 /** What the product counts about reconciles. */
 interface ReconcilerMetrics {
@@ -252,12 +251,6 @@ export class Reconciler {
 interface SyncCall {
   readonly isConfirmed: () => Promise<boolean>;
   readonly signal: AbortSignal;
-}
-
-/** An object's own period, ms; undefined when it has none that can be read. */
-function syncPeriodOf(object: KubeObject): number | undefined {
-  const period = specOf(object)?.["syncPeriod"];
-  return typeof period === "string" ? parseDuration(period) : undefined;
 }
 
 function suspended(): OperatorError {

@@ -20,7 +20,7 @@ export interface ServiceAccountsOptions {
 const resource: Resource = { group: "", version: "v1", plural: "serviceaccounts", kind: "ServiceAccount" };
 /** The least that the API server grants; a token is used once, at once. */
 const expirationSeconds = 600;
-const rbacFile = "deploy/role-service-account-login.yaml";
+const rbacFile = "deploy/opt-in/role-service-account-login.yaml";
 
 /** The `ServiceAccountTokens` of a cluster. */
 export class ServiceAccounts {

@@ -6,7 +6,7 @@ import { shardOf, type Sharding } from "../runtime/sharding.ts";
 import { claimKey } from "../sync/claims.ts";
 import { vaultNamespaceOf } from "../sync/identities.ts";
 import type { Place } from "../sync/record.ts";
-import { specOf } from "./surroundings.ts";
+import { specOf } from "./raw-spec.ts";
 
 /** A place in Vault, as far as a path tells. */
 export interface Claim {

@@ -5,9 +5,11 @@ import { validateKMSVaultSecret, validatePartialKMSVaultSecret } from "../api/va
 import { type KubeObject, keyOf } from "../runtime/objects.ts";
 import type { IndexFunction, Store } from "../runtime/store.ts";
 import { claimKey } from "../sync/claims.ts";
-import type { Client, Identities } from "../sync/identities.ts";
+import type { Identities } from "../sync/identities.ts";
 import type { Rival } from "../sync/pass.ts";
-import type { Note, RecordKeeper } from "../sync/record.ts";
+import type { Recorded } from "../sync/own-revisions.ts";
+import type { RecordKeeper } from "../sync/record.ts";
+import { specOf } from "./raw-spec.ts";
 
 /** Indexes of the KMSVaultSecrets' store; its objects are unvalidated, as the API server returned them. */
 export const secretIndexers: Readonly<Record<"claim" | "include", IndexFunction<KubeObject>>> = {
@@ -47,12 +49,12 @@ export class Surroundings {
   }
 
   /** What the authenticated records of all KMSVaultSecrets say, their specs valid or not, deleted or not. */
-  *notes(records: RecordKeeper): Generator<Note, void> {
+  *notes(records: RecordKeeper): Generator<Recorded, void> {
     for (const object of this.#secrets.list()) {
       const validated = validateKMSVaultSecret(object);
       const { metadata, status } = "valid" in validated ? validated.valid : validated.invalid;
       const note = records.open(status?.record, metadata.uid);
-      if (note !== undefined) yield note;
+      if (note !== undefined) yield { note, uid: metadata.uid };
     }
   }
 
@@ -102,16 +104,4 @@ export class Surroundings {
     const { namespace, name } = partial.metadata;
     return this.#secrets.byIndex("include", includeKey(namespace, name)).map(keyOf);
   }
-}
-
-/** An object, as far as it says as whom it is written to Vault. */
-export function clientOf(object: KubeObject): Client {
-  const { uid, namespace = "" } = object.metadata;
-  return { uid, namespace, spec: specOf(object) };
-}
-
-/** `spec` of an object that nobody has validated. */
-export function specOf(object: KubeObject): Readonly<Record<string, unknown>> | undefined {
-  const { spec } = object as { readonly spec?: unknown };
-  return typeof spec === "object" && spec !== null ? (spec as Record<string, unknown>) : undefined;
 }

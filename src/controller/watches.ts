@@ -61,9 +61,11 @@ export function shardListener(
     gained(shard, tookOver) {
       if (tookOver) reconciler.takeOver();
       for (const object of objectsOf(shard)) add(keyOf(object), "low");
-      // What is recorded of a deleted object may be at another place than it names.
+      // What is recorded of a deleted object, or of one that has moved, may be at another place than it names.
       for (const object of options.surroundings.all()) {
-        if (object.metadata.deletionTimestamp !== undefined) add(keyOf(object), "low");
+        if (object.metadata.deletionTimestamp !== undefined || formerOf(object) !== undefined) {
+          add(keyOf(object), "low");
+        }
       }
     },
     released(shard) {
@@ -115,7 +117,16 @@ function isEdit(old: KubeObject, object: KubeObject): boolean {
 
 /** What may be another replica's to see to: the places that an object has left; of a deleted one, whether any is left. */
 function recordedElsewhere(object: KubeObject): string {
-  const { status } = object as { readonly status?: { readonly record?: { readonly former?: unknown } } };
   const isDeleted = object.metadata.deletionTimestamp !== undefined;
-  return JSON.stringify([status?.record?.former ?? null, isDeleted && status?.record !== undefined]);
+  return JSON.stringify([formerOf(object) ?? null, isDeleted && recordOf(object) !== undefined]);
+}
+
+/** The places that an object has left, as its record says, which nobody has authenticated here. */
+function formerOf(object: KubeObject): unknown {
+  return recordOf(object)?.former;
+}
+
+function recordOf(object: KubeObject): { readonly former?: unknown } | undefined {
+  const { status } = object as { readonly status?: { readonly record?: { readonly former?: unknown } } };
+  return status?.record;
 }

@@ -3,7 +3,8 @@ import type { PlainMap } from "../base/plaintext.ts";
 import type { Observed } from "../vault/kv/engine.ts";
 import { combineFailures, type Decrypted } from "./decrypt.ts";
 import type { Outcome, Remark, Repaired, Synced } from "./outcome.ts";
-import { describe, type Pass, picked } from "./pass.ts";
+import { keysAfter } from "./merged-keys.ts";
+import { describe, type Pass } from "./pass.ts";
 import type { Plan } from "./plan.ts";
 import { type Note, sameRevision } from "./record.ts";
 
@@ -21,16 +22,17 @@ export async function apply(
     case "conflict":
       throw next.error;
     case "nothing":
-      return report(pass, decrypted, {});
+      return report(pass, decrypted, { observed });
     case "noop": {
       const revision = observed.state === "present" ? observed.revision : undefined;
-      return report(pass, decrypted, { data: next.data, ...(revision && { revision }) });
+      return report(pass, decrypted, { observed, data: next.data, ...(revision && { revision }) });
     }
     case "create":
     case "update": {
       const revision = await write(pass, next);
       const repaired = repairedBy(pass, observed);
       return report(pass, decrypted, {
+        observed,
         data: next.data,
         ...(revision && { revision }),
         ...(observed.state === "unreadable" && { blind: observed.missingCapability }),
@@ -62,6 +64,8 @@ async function write(pass: Pass, { data, cas }: Extract<Plan, { readonly kind: "
 }
 
 interface Applied {
+  /** What stood there before. */
+  readonly observed: Observed;
   /** What stands in Vault now, when that is known. */
   readonly data?: PlainMap;
   readonly revision?: NonNullable<Note["revision"]>;
@@ -85,7 +89,10 @@ function report(pass: Pass, { failures, values }: Decrypted, applied: Applied): 
   // What was kept because an entry failed is only ours when we wrote it: otherwise a KMS outage would make us the owner
   // of whatever stands there.
   const isOurs = first === undefined || written !== undefined || pass.note?.fingerprint !== undefined;
-  const keys = data === undefined || pass.mode === "Replace" ? undefined : ownKeys(pass, data, values);
+  const merged =
+    data === undefined || pass.mode === "Replace"
+      ? undefined
+      : keysAfter(pass, applied.observed, { data, values, written: written?.changed ?? [] });
   const note: Note | undefined =
     data === undefined || !isOurs
       ? undefined
@@ -93,8 +100,8 @@ function report(pass: Pass, { failures, values }: Decrypted, applied: Applied): 
           destination,
           ...(revision && { revision }),
           ...(first === undefined && { digest: pass.digest }),
-          fingerprint: pass.fingerprint(data, keys),
-          ...(keys && { keys }),
+          fingerprint: pass.fingerprint(data, merged?.keys),
+          ...merged,
         };
   const common = {
     remarks,
@@ -111,11 +118,6 @@ function report(pass: Pass, { failures, values }: Decrypted, applied: Applied): 
     failedKeys: failures.map(({ key }) => key),
     ...(data && { keys: values.size }),
   };
-}
-
-/** Of the keys in Vault those that are ours now, or were before and are still there. */
-function ownKeys({ note }: Pass, data: PlainMap, values: Decrypted["values"]): readonly string[] {
-  return [...picked(data, [...(note?.keys ?? []), ...values.keys()]).keys()].toSorted();
 }
 
 /** The outcome where nothing is to be done, and nothing was decrypted. */

@@ -4,7 +4,7 @@ import { asOperatorError } from "../base/errors.ts";
 import type { Destination } from "../vault/kv/engine.ts";
 import type { LeftPlace, Outcome, Removal } from "./outcome.ts";
 import type { Pass } from "./pass.ts";
-import { type Note, type Place, sameDestination } from "./record.ts";
+import { type Note, type Place, placeOf, sameDestination } from "./record.ts";
 import { removePlace } from "./remove.ts";
 
 /** Of more places than this, left while Vault refused to remove them, the oldest is forgotten and stays. */
@@ -47,12 +47,7 @@ function formerPlaces(note: Note, now: Destination): readonly Place[] {
   return [...(note.former ?? []), note]
     .filter(({ destination }) => !sameDestination(destination, now))
     .slice(-mostFormer)
-    .map(({ destination, revision, fingerprint, keys }) => ({
-      destination,
-      ...(revision && { revision }),
-      ...(fingerprint !== undefined && { fingerprint }),
-      ...(keys && { keys }),
-    }));
+    .map(placeOf);
 }
 
 async function removeFormer(

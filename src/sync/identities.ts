@@ -58,7 +58,10 @@ export class Identities {
     const used = this.#used.get(uid) ?? new Map<string, Identity>();
     this.#used.delete(uid);
     for (const [key, identity] of used) {
-      if (![...this.#used.values()].some((others) => others.has(key))) this.#options.vault.release(identity);
+      // The operator's own login is the next object's as well.
+      const isOwn = identity.serviceAccount === undefined && identity.namespace === this.#options.namespace;
+      const isUsed = [...this.#used.values()].some((others) => others.has(key));
+      if (!isOwn && !isUsed) this.#options.vault.release(identity);
     }
   }
 

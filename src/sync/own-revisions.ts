@@ -3,20 +3,37 @@
 // from our own writes and, once it matters, from every object's record; all else counts as an outsider's.
 import { LRUCache } from "lru-cache";
 import type { Destination, Revision } from "../vault/kv/engine.ts";
-import { destinationKey, type Note, sameRevision } from "./record.ts";
+import { destinationKey, type Note, type Place, sameRevision } from "./record.ts";
 
 /** Of the places beyond these the one not looked at for longest is forgotten: its heir then asks to be adopted. */
 const most = 50_000;
+
+/** Of the objects that merged into one secret, those beyond these are forgotten. */
+const mostMerged = 100;
+
+/** Keys that an object merged into a secret, and the keyed hash of them, bound to its uid. */
+export interface MergedKeys {
+  readonly uid: string;
+  readonly keys: readonly string[];
+  readonly fingerprint: string;
+}
+
+/** What is recorded of one object. */
+export interface Recorded {
+  readonly uid: string;
+  readonly note: Note;
+}
 
 export class OwnRevisions {
   readonly #latest = new LRUCache<string, Revision>({ max: most });
   /** By place: fingerprint of what was to be written there, when it is not known whether it was. */
   readonly #attempted = new LRUCache<string, string>({ max: most });
-  readonly #recorded: () => Iterable<Note>;
+  readonly #merged = new LRUCache<string, readonly MergedKeys[]>({ max: most });
+  readonly #recorded: () => Iterable<Recorded>;
   #isComplete = false;
 
   /** @param recorded what the records of all objects say; asked when it first matters, and after each `renew` */
-  constructor(recorded: () => Iterable<Note>) {
+  constructor(recorded: () => Iterable<Recorded>) {
     this.#recorded = recorded;
   }
 
@@ -25,16 +42,27 @@ export class OwnRevisions {
     this.#isComplete = false;
   }
 
-  /** Takes note of what an authenticated record, or a write just done, says. */
-  add({ destination, revision, fingerprint, keys }: Note): void {
-    // With casIndex a version is noted that somebody else may have written; only its data tells that it is ours. With
-    // Merge a version holds others' keys as well.
-    if (revision === undefined || fingerprint === undefined || keys !== undefined) return;
+  /** Takes note of what an authenticated record, or a write just done, says of the object with this uid. */
+  add({ destination, revision, fingerprint, keys }: Place, uid: string): void {
+    // With casIndex a version is noted that somebody else may have written; only its data tells that it is ours.
+    if (fingerprint === undefined) return;
     const key = destinationKey(destination);
+    // With Merge a version holds others' keys as well.
+    if (keys !== undefined) {
+      const others = this.mergedInto(destination).filter((one) => one.uid !== uid);
+      this.#merged.set(key, [...others.slice(-mostMerged), { uid, keys, fingerprint }]);
+      return;
+    }
+    if (revision === undefined) return;
     const known = this.#latest.get(key);
     // The record of an object that has moved away may still name what its heir has written over.
     if (known !== undefined && Date.parse(known.createdTime) > Date.parse(revision.createdTime)) return;
     this.#latest.set(key, revision);
+  }
+
+  /** What objects, living or not, have merged into a secret. */
+  mergedInto(destination: Destination): readonly MergedKeys[] {
+    return this.#merged.get(destinationKey(destination)) ?? [];
   }
 
   /**
@@ -54,7 +82,7 @@ export class OwnRevisions {
   has(destination: Destination, revision: Revision | undefined): boolean {
     if (!this.#isComplete) {
       this.#isComplete = true;
-      for (const note of this.#recorded()) this.add(note);
+      for (const { note, uid } of this.#recorded()) this.add(note, uid);
     }
     return sameRevision(this.#latest.get(destinationKey(destination)), revision);
   }

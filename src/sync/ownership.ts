@@ -45,11 +45,6 @@ export function unmarkChange(custom: Custom, self: Self): MetadataChange["custom
   return mergeKey(self) in custom ? { [mergeKey(self)]: null } : {};
 }
 
-/** Whether other objects than this one have left their mark there. */
-export function isShared(custom: Custom, self: Self): boolean {
-  return Object.keys(custom).some((key) => /^merge-[0-9a-f]{8}$/.test(key) && key !== mergeKey(self));
-}
-
 function wholeMark({ uid, owner, cluster }: Self): Record<string, string> {
   return { [keys.manager]: manager, [keys.owner]: owner, [keys.uid]: uid, [keys.cluster]: cluster };
 }

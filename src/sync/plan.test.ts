@@ -25,6 +25,7 @@ function planOf(input: Partial<PlanInput> & Pick<PlanInput, "observed" | "decryp
     mayOverwrite: true,
     mode: "Replace",
     ownKeys: new Set(),
+    writtenKeys: new Set(),
     where: "secret/data/x",
     ...input,
   });
@@ -148,6 +149,7 @@ test("whatever is there and whatever fails: with Keep no key of Vault is ever lo
         mayOverwrite: true,
         mode: "Replace",
         ownKeys: new Set(),
+        writtenKeys: new Set(),
         where: "x",
       });
       if (!("data" in result)) return;
@@ -173,6 +175,7 @@ test("no plan ever writes an empty map, or what is there already", () => {
         mayOverwrite: true,
         mode: "Replace",
         ownKeys: new Set(),
+        writtenKeys: new Set(),
         where: "x",
       });
       if (result.kind !== "create" && result.kind !== "update") return;

@@ -34,8 +34,10 @@ export interface PlanInput {
   readonly mode: WriteMode;
   /** Whether foreign data that differs may be overwritten: it is known to be ours, or the user said so. */
   readonly mayOverwrite: boolean;
-  /** With `Merge`: the keys that were written before. They may be overwritten, and go when they are no entry's. */
+  /** With `Merge`: the keys that are this object's already, and may be overwritten. */
   readonly ownKeys: ReadonlySet<string>;
+  /** Those of them that it wrote itself: they go when they are no entry's any more. */
+  readonly writtenKeys: ReadonlySet<string>;
   /** What stands at the location that the object was written to before its path changed, if it did. */
   readonly formerly?: PlainMap | "unreadable";
   /** The user's own check-and-set (`casIndex`): everything is written, with that version. */
@@ -98,11 +100,11 @@ function desiredData(input: PlanInput, existing: PlainMap | undefined): PlainMap
 
 /** With `Merge`: what stands there, with our keys as they should be; no key of ours goes while an entry fails. */
 function mergedData(input: PlanInput, existing: PlainMap = new Map()): PlainMap | undefined {
-  const { decrypted, onDecryptError, ownKeys, formerly } = input;
+  const { decrypted, onDecryptError, writtenKeys, formerly } = input;
   const failed = decrypted.failures.map(({ key }) => key);
   if (failed.length > 0 && (onDecryptError === "Fail" || formerly === "unreadable")) return undefined;
   const keepsAll = failed.length > 0 && onDecryptError === "Keep";
-  const merged = new Map([...existing].filter(([key]) => keepsAll || !ownKeys.has(key)));
+  const merged = new Map([...existing].filter(([key]) => keepsAll || !writtenKeys.has(key)));
   for (const key of failed) {
     const former = formerly instanceof Map ? formerly.get(key) : undefined;
     if (former !== undefined && !merged.has(key)) merged.set(key, former);

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { PlainValue } from "../base/plaintext.ts";
 import type { Note } from "./record.ts";
-import { RecordKeeper, sameRevision } from "./record.ts";
+import { RecordKeeper, sameDestination, sameRevision } from "./record.ts";
 
 const key = Buffer.alloc(32, 7);
 const keeper = new RecordKeeper(key, "cluster");
@@ -11,6 +11,15 @@ const note: Note = {
   revision: { version: 3, createdTime: "2026-01-01T00:00:00.000000001Z" },
   digest: "v1:digest",
   fingerprint: "fingerprint",
+  finalizers: ["delete.k8s.patoarvizu.dev"],
+  former: [
+    {
+      destination: { namespace: "ns", mount: "kv", engineVersion: "v1", path: "old" },
+      fingerprint: "older",
+      keys: ["a", "b"],
+      adopted: ["a"],
+    },
+  ],
 };
 
 test("a sealed note opens as it was", () => {
@@ -31,6 +40,17 @@ test("any changed field, another object, cluster or key makes it no record", () 
       versionCreatedTime: fc.string(),
       digest: fc.string(),
       fingerprint: fc.string(),
+      keys: fc.array(fc.string()),
+      adopted: fc.array(fc.string()),
+      finalizers: fc.array(fc.string()),
+      former: fc.array(
+        fc.record({
+          namespace: fc.string(),
+          mount: fc.string(),
+          path: fc.string(),
+          engineVersion: fc.constantFrom("v1" as const, "v2" as const),
+        }),
+      ),
       mac: fc.string(),
       format: fc.string(),
     },
@@ -66,4 +86,21 @@ test("a wiped and rewritten path has the same version number but is another revi
   expect(sameRevision(one, { ...one })).toBe(true);
   expect(sameRevision(one, { ...one, createdTime: "2026-01-01T00:00:00.2Z" })).toBe(false);
   expect(sameRevision(one, undefined)).toBe(false);
+});
+
+test.each([
+  [
+    "a mount that was guessed and is known now",
+    { mount: "secret", path: "team/x" },
+    { mount: "secret/team", path: "x" },
+  ],
+  ["an engine upgraded in place", { engineVersion: "v1" as const }, { engineVersion: "v2" as const }],
+])("%s is the same place", (_, one, other) => {
+  expect(sameDestination({ ...note.destination, ...one }, { ...note.destination, ...other })).toBe(true);
+});
+
+test("another namespace, mount or path is another place", () => {
+  for (const change of [{ namespace: "ns" }, { mount: "other" }, { path: "y" }]) {
+    expect(sameDestination(note.destination, { ...note.destination, ...change })).toBe(false);
+  }
 });

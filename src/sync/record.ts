@@ -13,8 +13,10 @@ export interface Place {
   readonly revision?: Revision;
   /** Of the data as it stands in Vault; absent where it was never read or written. With `keys`, of those alone. */
   readonly fingerprint?: string;
-  /** With `writeMode: Merge`: the keys that were written, and nothing else there is ours. */
+  /** With `writeMode: Merge`: the keys that are the object's; nothing else there is. */
   readonly keys?: readonly string[];
+  /** Those of `keys` that somebody else had written before, with the same value: they are never removed. */
+  readonly adopted?: readonly string[];
 }
 
 /** What is recorded of one object. */
@@ -92,7 +94,7 @@ export class RecordKeeper {
   }
 }
 
-function recorded({ destination, revision, fingerprint: hash, keys }: Place): RecordedPlace {
+function recorded({ destination, revision, fingerprint: hash, keys, adopted = [] }: Place): RecordedPlace {
   const { namespace, mount, path, engineVersion } = destination;
   return {
     namespace,
@@ -102,16 +104,19 @@ function recorded({ destination, revision, fingerprint: hash, keys }: Place): Re
     ...(revision && { version: revision.version, versionCreatedTime: revision.createdTime }),
     ...(hash !== undefined && { fingerprint: hash }),
     ...(keys && { keys: [...keys] }),
+    ...(adopted.length > 0 && { adopted: [...adopted] }),
   };
 }
 
 function placeIn(recordedPlace: RecordedPlace): Place {
-  const { namespace, mount, path, engineVersion, version, versionCreatedTime: createdTime, keys } = recordedPlace;
+  const { namespace, mount, path, engineVersion, keys, adopted } = recordedPlace;
+  const { version, versionCreatedTime: createdTime } = recordedPlace;
   return {
     destination: { namespace, mount, path, engineVersion },
     ...(version !== undefined && createdTime !== undefined && { revision: { version, createdTime } }),
     ...(recordedPlace.fingerprint !== undefined && { fingerprint: recordedPlace.fingerprint }),
     ...(keys && { keys }),
+    ...(adopted && { adopted }),
   };
 }
 
@@ -126,7 +131,19 @@ function covering(one: RecordedPlace): readonly unknown[] {
     one.versionCreatedTime ?? null,
     one.fingerprint ?? null,
     one.keys ?? null,
+    one.adopted ?? null,
   ];
+}
+
+/** The place alone, without what a note says of its object. */
+export function placeOf({ destination, revision, fingerprint: hash, keys, adopted }: Place): Place {
+  return {
+    destination,
+    ...(revision && { revision }),
+    ...(hash !== undefined && { fingerprint: hash }),
+    ...(keys && { keys }),
+    ...(adopted && { adopted }),
+  };
 }
 
 /** True when both name the same place. */
@@ -134,9 +151,12 @@ export function sameDestination(one: Destination, other: Destination): boolean {
   return destinationKey(one) === destinationKey(other);
 }
 
-/** A string that two destinations share exactly when a write to one is a write to the other. */
+/**
+ * A string that two destinations share when a write to one is a write to the other. Where Vault did not say where the
+ * mount ends it was guessed, and an engine may be upgraded in place: neither makes another place of it.
+ */
 export function destinationKey({ namespace, mount, path }: Destination): string {
-  return JSON.stringify([namespace, mount, path]);
+  return JSON.stringify([namespace, `${mount}/${path}`]);
 }
 
 /** True when both name the same version of a KV v2 secret; a path wiped and written anew counts from 1 again. */

@@ -70,7 +70,7 @@ async function removeKeys(
   others: readonly Rival[],
   { input, tools }: { readonly input: RemovePlaceInput; readonly tools: Tools },
 ): Promise<Removal> {
-  const { destination, keys } = place;
+  const { destination, keys, adopted = [] } = place;
   const { access } = input;
   const where = describe(destination);
   if (others.some(({ secret }) => secret.spec.writeMode !== "Merge")) {
@@ -79,7 +79,7 @@ async function removeKeys(
   const observed = await access.read(destination);
   if (observed.state === "absent" || observed.state === "deleted") return { kind: "removed", destination };
   if (observed.state === "unreadable" || observed.data === undefined) throw unseen(destination, "read");
-  const leaving = keys.filter((key) => !others.some((other) => other.keys.has(key)));
+  const leaving = keys.filter((key) => !adopted.includes(key) && !others.some((other) => other.keys.has(key)));
   if (!isOurs(place, observed, { input, tools })) {
     return released(`${where} was left alone: someone else has changed our keys since; remove them by hand`);
   }

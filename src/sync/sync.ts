@@ -7,6 +7,7 @@ import { assertHolder, claimants } from "./claims.ts";
 import { type Decrypted, decrypt } from "./decrypt.ts";
 import { leaveFormer } from "./former.ts";
 import { marked } from "./mark.ts";
+import { mergeKeys } from "./merged-keys.ts";
 import { completed, formerValues, isInSync, judgeByCasIndex, seenMetadata, withSharedData } from "./observe.ts";
 import { notTried, type Outcome, type Superseded, type Synced } from "./outcome.ts";
 import { standing } from "./ownership.ts";
@@ -41,7 +42,7 @@ async function syncHeld(pass: Pass): Promise<Outcome | Superseded> {
   const { input, tools, destination } = pass;
   const { secret } = input;
   // Before it is replaced: what was written where the object was before.
-  if (input.note !== undefined) tools.own.add(input.note);
+  if (input.note !== undefined) tools.own.add(input.note, pass.self.uid);
   const others = await claimants(destination, input.rivals(secret.spec.path), input.access);
   if (!input.isCurrent()) return { kind: "superseded" };
   const keys = new Set(pass.resolved.entries.map(({ key }) => key));
@@ -50,7 +51,7 @@ async function syncHeld(pass: Pass): Promise<Outcome | Superseded> {
   const finalizers = await input.prepare(destination);
   const outcome = await syncDestination(pass);
   if (outcome.kind === "superseded" || outcome.note === undefined) return outcome;
-  tools.own.add(outcome.note);
+  tools.own.add(outcome.note, pass.self.uid);
   return { ...outcome, note: { ...outcome.note, ...(finalizers.length > 0 && { finalizers }) } };
 }
 
@@ -71,7 +72,7 @@ async function syncDestination(pass: Pass): Promise<Outcome | Superseded> {
       onDecryptError: pass.onDecryptError,
       mode: pass.mode,
       mayOverwrite: mayOverwrite(pass, current),
-      ownKeys: new Set(pass.note?.keys),
+      ...mergeKeys(pass, current),
       where: describe(pass.destination),
       ...(pass.casIndex !== undefined && { casIndex: pass.casIndex }),
       ...(await formerValues(pass, decrypted)),
@@ -125,11 +126,20 @@ function mayOverwrite(pass: Pass, observed: Observed): boolean {
   const { destination, note, input, tools, self, mode } = pass;
   const { adoption, own } = tools;
   if (input.adopt || adoption === "always") return true;
-  const isOurs = note?.fingerprint !== undefined && note.keys === undefined;
+  const isOurs = note?.fingerprint !== undefined && (note.keys === undefined || isAllOurs(pass, observed));
   if (isOurs || mode === "Merge") return isOurs;
   if (destination.engineVersion === "v1") return adoption === "original";
   if (observed.state !== "present") return false;
   const { revision, data, metadata } = observed;
   if (standing(metadata?.custom ?? {}, self, mode) !== "unmarked" || own.has(destination, revision)) return true;
   return data !== undefined && own.wasAttempted(destination, pass.fingerprint(data));
+}
+
+/** Whether nothing stands there but the keys that were merged into it, as they were left. */
+function isAllOurs(pass: Pass, observed: Observed): boolean {
+  const data = observed.state === "present" ? observed.data : undefined;
+  const { note } = pass;
+  const keys = note?.keys;
+  if (data === undefined || keys === undefined || [...data.keys()].some((key) => !keys.includes(key))) return false;
+  return pass.fingerprint(data) === note?.fingerprint;
 }

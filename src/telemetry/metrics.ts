@@ -117,7 +117,16 @@ function createVaultMetrics(registry: Registry) {
     buckets: requestSeconds,
     registers,
   });
+  const skipVerify = new Gauge({
+    name: "kms_vault_operator_vault_tls_skip_verify",
+    help: "1 while VAULT_SKIP_VERIFY makes us believe any certificate of Vault's.",
+    registers,
+  });
   return {
+    /** Whether the server's certificate is not checked. */
+    tlsSkipVerify(isSkipped: boolean): void {
+      skipVerify.set(isSkipped ? 1 : 0);
+    },
     /** One attempt; `code` is the HTTP status, or `<error>` when there was no answer. */
     requestDone(method: string, code: string, seconds: number): void {
       total.inc({ method, code });

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { cleaned, outage, refused, unreachable } from "./errors.ts";
+import { cleaned, isOutage, isSealed, outage, quoted, refused, sealed, unreachable } from "./errors.ts";
 
 const address = "https://vault:8200";
 
@@ -49,15 +49,16 @@ describe("no usable answer", () => {
 
 describe("outages", () => {
   test.each([
-    [503, ["Vault is sealed"], undefined, "VaultSealed", "no", false],
     [503, [], undefined, "VaultUnavailable", "maybe", true],
     [503, [], 1_000, "VaultUnavailable", "no", true],
     [429, [], undefined, "VaultUnavailable", "no", true],
     [412, [], undefined, "VaultUnavailable", "no", true],
     [500, ["internal error"], undefined, "VaultUnavailable", "maybe", true],
     [501, [], undefined, "VaultUnavailable", "maybe", false],
-    [307, [], undefined, "VaultUnavailable", "no", false],
+    [472, [], undefined, "VaultUnavailable", "no", true],
+    [473, [], undefined, "VaultUnavailable", "no", true],
   ])("HTTP %i %j, Retry-After %s: %s, executed %s", (status, errors, retryAfterMs, code, executed, transient) => {
+    expect(isOutage(status)).toBe(true);
     expect(outage({ address, status, errors, retryAfterMs })).toMatchObject({
       code,
       executed,
@@ -65,6 +66,39 @@ describe("outages", () => {
       retryAfterMs,
     });
   });
+});
+
+test.each([200, 204, 400, 403, 404, 405, 413])("HTTP %i is an answer", (status) => {
+  expect(isOutage(status)).toBe(false);
+});
+
+test.each([
+  [true, "is sealed: unseal it"],
+  [false, "is not initialised yet: run `bao operator init`"],
+  [undefined, "is sealed, or not initialised yet: unseal it"],
+])("sealed, initialised %s: what to do", (initialised, message) => {
+  const error = sealed(address, initialised);
+  expect(error).toMatchObject({ code: "VaultSealed", executed: "no", transient: false });
+  expect(error.message).toContain(`Vault at ${address} ${message}`);
+  expect([isSealed(503, ["Vault is sealed"]), isSealed(503, []), isSealed(500, ["sealed"])]).toEqual([
+    true,
+    false,
+    false,
+  ]);
+});
+
+test.each([
+  [[], undefined, ""],
+  [["a", "b"], undefined, ' ("a", "b")'],
+  [["a"], "1-2", ' ("a", request 1-2)'],
+  [[], "1-2", " (request 1-2)"],
+])("quoted(%j, %s)", (errors, requestId, text) => {
+  expect(quoted(errors, requestId)).toBe(text);
+});
+
+test("a proxy on the way is named", () => {
+  const error = unreachable(address, Object.assign(new Error("x"), { code: "UND_ERR_ABORTED" }), "http://proxy:3128");
+  expect(error.message).toContain("through the proxy http://proxy:3128 (UND_ERR_ABORTED)");
 });
 
 describe("refusals", () => {

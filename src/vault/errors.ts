@@ -29,17 +29,24 @@ export class VaultCallError extends OperatorError {
 /** Of OpenSSL and Node, for a certificate (or a whole handshake) that does not hold. */
 const tlsTrouble = /CERT|ALTNAME|SELF_SIGNED|VERIFY|SIGNATURE|ISSUER|ERR_SSL|ERR_TLS|EPROTO/;
 
+/** Whether what was thrown in place of an answer is of the TLS handshake: then nothing was sent. */
+export function isHandshakeFailure(error: unknown): boolean {
+  return tlsTrouble.test(codeOf(error));
+}
+
 /**
  * The error for what undici, or Node below it, threw instead of an answer.
  * @param address scheme, host and port
+ * @param proxy on the way there, without credentials
  */
-export function unreachable(address: string, error: unknown): VaultCallError {
+export function unreachable(address: string, error: unknown, proxy?: string): VaultCallError {
   const code = codeOf(error);
-  const isTls = tlsTrouble.test(code);
+  const isTls = isHandshakeFailure(error);
+  const via = proxy === undefined ? "" : ` through the proxy ${proxy}`;
   const hint = isTls
     ? "the TLS handshake fails; check VAULT_CACERT or VAULT_CAPATH, VAULT_TLS_SERVER_NAME and whether the server speaks TLS"
-    : "check that it is up, that VAULT_ADDR is right and that the network lets us through";
-  return new VaultCallError("VaultUnavailable", `cannot reach Vault at ${address} (${code}): ${hint}`, {
+    : `check that it is up, that VAULT_ADDR is right and that the ${proxy === undefined ? "network" : "proxy"} lets us through`;
+  return new VaultCallError("VaultUnavailable", `cannot reach Vault at ${address}${via} (${code}): ${hint}`, {
     executed: isTls || neverSentCodes.has(code) ? "no" : "maybe",
     transient: !isTls && code !== "UND_ERR_RES_EXCEEDED_MAX_SIZE",
     cause: bareCause(error, code),
@@ -55,6 +62,14 @@ export function timedOut(address: string, timeoutMs: number): VaultCallError {
   );
 }
 
+/** The error for a request that a stop leaves undone. */
+export function stopping(): VaultCallError {
+  return new VaultCallError("VaultUnavailable", "the operator is stopping and calls Vault no more", {
+    executed: "no",
+    transient: false,
+  });
+}
+
 /** The error for an answer that Vault does not give. */
 export function nonsense(address: string, what: string, problem: string): VaultCallError {
   return new VaultCallError(
@@ -64,37 +79,89 @@ export function nonsense(address: string, what: string, problem: string): VaultC
   );
 }
 
-/** What is known of an answer that is no answer to the question: a redirect, 412, 429 or 5xx. */
+/**
+ * Whether an answer is "sealed". Vault says so as well before it has been initialised.
+ * @param errors Vault's texts
+ */
+export function isSealed(status: number, errors: readonly string[]): boolean {
+  return status === 503 && errors.some((text) => /\bsealed\b/i.test(text));
+}
+
+/**
+ * The error for a Vault that is sealed.
+ * @param initialised undefined when Vault does not say
+ */
+export function sealed(address: string, initialised: boolean | undefined): VaultCallError {
+  const trouble = {
+    true: "is sealed: unseal it",
+    false: "is not initialised yet: run `bao operator init` (`vault operator init`), then unseal it",
+    undefined: "is sealed, or not initialised yet: unseal it",
+  }[`${initialised}`];
+  return new VaultCallError("VaultSealed", `Vault at ${address} ${trouble}`, { executed: "no", transient: false });
+}
+
+/** A redirect that is not followed. */
+export interface RefusedRedirect {
+  /** Who answered. */
+  readonly address: string;
+  readonly status: number;
+  /** Where it leads: scheme, host and port; undefined when it does not say. */
+  readonly origin: string | undefined;
+  readonly reason: keyof typeof redirectRemedies;
+}
+
+const redirectRemedies = {
+  notVaults: "which is none of Vault's redirects: check that VAULT_ADDR is a Vault and not a proxy's page",
+  inTheClear: "where the token would be sent in the clear: give the active server an api_addr with https",
+  notNamed:
+    "which VAULT_REDIRECT_ADDRS does not name: add it if the token may go there, set VAULT_ADDR to the active server, or let standby servers forward",
+} as const;
+
+/** The error for a redirect that is not followed. */
+export function redirectRefused({ address, status, origin, reason }: RefusedRedirect): VaultCallError {
+  const where = origin === undefined ? "without saying where" : `to ${origin}`;
+  return new VaultCallError(
+    "VaultUnavailable",
+    `Vault at ${address} redirects ${where} (HTTP ${status}), ${redirectRemedies[reason]}`,
+    { executed: "no", transient: false },
+  );
+}
+
+/** The error for a server that redirects although another one redirected to it: an election is under way. */
+export function redirectedAgain(address: string, status: number): VaultCallError {
+  return new VaultCallError(
+    "VaultUnavailable",
+    `Vault at ${address} redirects further (HTTP ${status}) after a redirect to it: no server is active yet, or they do not agree which is; it is tried again`,
+    { executed: "no", transient: true },
+  );
+}
+
+/** What is known of an answer that says "not now": 412, 429, 472, 473 or 5xx. */
 export interface Outage {
   readonly address: string;
   readonly status: number;
   /** Cleaned. */
   readonly errors: readonly string[];
+  readonly requestId?: string | undefined;
   readonly retryAfterMs?: number | undefined;
 }
 
-/** The error for an answer that says "not now" or "not here". */
-export function outage({ address, status, errors, retryAfterMs }: Outage): VaultCallError {
-  if (status === 503 && errors.some((text) => /\bsealed\b/i.test(text))) {
-    return new VaultCallError("VaultSealed", `Vault at ${address} is sealed, or not initialised yet: unseal it`, {
-      executed: "no",
-      transient: false,
-    });
-  }
-  const texts = quoted(errors);
-  if (status >= 300 && status < 400) {
-    return new VaultCallError(
-      "VaultUnavailable",
-      `Vault at ${address} redirects to another server (HTTP ${status}), which is not followed: set VAULT_ADDR to the active server, or let standby servers forward`,
-      { executed: "no", transient: false },
-    );
-  }
-  // Rate limits and "not replicated yet" are answered before anything is done; so is whatever asks to come back later.
-  const refusedAtTheDoor = status === 429 || status === 412 || (status === 503 && retryAfterMs !== undefined);
+/** A standby or secondary's "not here"; "not replicated yet"; a rate limit: all said before anything is done. */
+const refusedAtTheDoor: ReadonlySet<number> = new Set([412, 429, 472, 473]);
+
+/** Whether an answer says "not now", and nothing about what was asked. */
+export function isOutage(status: number): boolean {
+  return status >= 500 || refusedAtTheDoor.has(status);
+}
+
+/** The error for such an answer. */
+export function outage({ address, status, errors, requestId, retryAfterMs }: Outage): VaultCallError {
+  // Whatever asks to come back later has done nothing either.
+  const isRefused = refusedAtTheDoor.has(status) || (status === 503 && retryAfterMs !== undefined);
   return new VaultCallError(
     "VaultUnavailable",
-    `Vault at ${address} answered HTTP ${status}${texts}; it is tried again, see Vault's own log if it stays so`,
-    { executed: refusedAtTheDoor ? "no" : "maybe", transient: status !== 501, retryAfterMs },
+    `Vault at ${address} answered HTTP ${status}${quoted(errors, requestId)}; it is tried again, see Vault's own log if it stays so`,
+    { executed: isRefused ? "no" : "maybe", transient: status !== 501, retryAfterMs },
   );
 }
 
@@ -103,6 +170,8 @@ export interface RefusedAnswer {
   readonly status: number;
   readonly errors: readonly string[];
   readonly warnings: readonly string[];
+  /** By which Vault's audit log knows it; Vault tells it with few refusals. */
+  readonly requestId?: string | undefined;
 }
 
 /** What was asked, for messages. */
@@ -146,7 +215,7 @@ export function refused(answer: RefusedAnswer, { doing, where, capability }: Ask
   if (status === 400 && says("Upgrading from non-versioned")) {
     return new OperatorError("VaultUnavailable", `${where} is being upgraded to KV v2 by Vault; it is tried again`);
   }
-  const texts = quoted(errors);
+  const texts = quoted(errors, answer.requestId);
   if (status === 400 || status === 413) {
     const hint = "check the path for unprintable characters and the size of the secret";
     return new OperatorError("InvalidSpec", `Vault refuses ${doing} ${where} (HTTP ${status})${texts}; ${hint}`);
@@ -164,9 +233,13 @@ export function isNoSuchMount({ status, errors }: Pick<RefusedAnswer, "status" |
   return status === 404 && errors.some((text) => text.includes("no handler for route"));
 }
 
-/** ` ("text", "text")`, or nothing. */
-export function quoted(errors: readonly string[]): string {
-  return errors.length === 0 ? "" : ` (${errors.map((text) => `"${text}"`).join(", ")})`;
+/**
+ * ` ("text", "text", request 1234)`, or what there is of it.
+ * @param requestId of Vault's answer
+ */
+export function quoted(errors: readonly string[], requestId?: string): string {
+  const parts = [...errors.map((text) => `"${text}"`), ...(requestId === undefined ? [] : [`request ${requestId}`])];
+  return parts.length === 0 ? "" : ` (${parts.join(", ")})`;
 }
 
 const longestText = 300;

@@ -78,6 +78,7 @@ export function createVault(options: VaultOptions): ClosableVault {
       const timer = clock.after(closeWithinMs, () => {
         transport.destroy().catch((error: unknown) => logger.warn({ error }, "closing connections to Vault failed"));
       });
+      transport.stopWaiting();
       await Promise.all([...ending, ...[...known.values()].map(({ session }) => session.close())]);
       await transport.close();
       timer.cancel();

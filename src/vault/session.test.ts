@@ -38,12 +38,14 @@ const roles: fc.Arbitrary<TokenRole> = fc.record({
   type: fc.constantFrom("service", "batch"),
 });
 
-type Step = readonly ["use" | "wait", number] | readonly ["revoke" | "down" | "closed" | "up"];
+/** `life`: the life of a token, and so many seconds more or less. */
+type Step = readonly ["use" | "wait" | "life", number] | readonly ["revoke" | "down" | "closed" | "up"];
 
 const steps: fc.Arbitrary<Step[]> = fc.array(
   fc.oneof(
     fc.tuple(fc.constant("use" as const), fc.integer({ min: 1, max: 10 })),
     fc.tuple(fc.constant("wait" as const), fc.integer({ min: 1, max: 3 * hour })),
+    fc.tuple(fc.constant("life" as const), fc.integer({ min: -10, max: 10 })),
     fc.tuple(fc.constantFrom("revoke" as const, "down" as const, "closed" as const, "up" as const)),
   ),
   { maxLength: 40 },
@@ -61,6 +63,8 @@ test("whatever happens, no request fails without a cause, none comes too late, a
     const { session, use } = sessionAt(vault, clock);
     let trouble = Number.NEGATIVE_INFINITY;
     let revoked = Number.NEGATIVE_INFINITY;
+    /** Of a use that an outage took nobody knows whether Vault counted it: such a token may be left to expire. */
+    let isCertain = true;
     for (const [what, amount = 0] of sequence) {
       const now = clock.monotonic();
       if (what === "use") {
@@ -69,6 +73,7 @@ test("whatever happens, no request fails without a cause, none comes too late, a
         if (!isExcused) expect(failed).toBe(0);
         if (vault.state === "down") expect(failed).toBe(amount);
       } else if (what === "wait") await clock.advance(amount * 1_000);
+      else if (what === "life") await clock.advance((role.ttl + amount) * 1_000);
       else if (what === "revoke") {
         // The first one is to be mended at once; what comes soon after it may wait.
         await clock.advance(betweenReplacementsMs);
@@ -77,17 +82,19 @@ test("whatever happens, no request fails without a cause, none comes too late, a
         revoked = clock.monotonic();
       } else {
         if (vault.state !== "up") trouble = now;
+        if (what === "down" && role.uses > 0) isCertain = false;
         vault.state = what;
       }
       expect(vault.late).toBe(0);
       expect(clock.timers).toBeLessThanOrEqual(1);
-      if (vault.state === "up" && clock.monotonic() - trouble > settledMs) expect(vault.leases).toBeLessThanOrEqual(1);
+      if (isCertain && vault.state === "up" && clock.monotonic() - trouble > settledMs)
+        expect(vault.leases).toBeLessThanOrEqual(1);
     }
     const couldRevoke = vault.state !== "down";
     const lost = vault.leases;
     await session.close();
     expect(clock.timers).toBe(0);
-    expect(vault.leases).toBe(couldRevoke ? Math.max(0, lost - 1) : lost);
+    if (isCertain) expect(vault.leases).toBe(couldRevoke ? Math.max(0, lost - 1) : lost);
   };
   await fc.assert(fc.asyncProperty(roles, steps, property), { numRuns: 300 });
 });
@@ -140,9 +147,9 @@ test("a bad identity backs off by itself: 60 refused logins an hour at most, how
   expect(refused).toBeLessThan(100);
 });
 
-test("a token taken away at its source is not renewed but revoked, and the next use says why", async () => {
+test("a login that is not allowed any more: within the hour its token is revoked, and the next use says why", async () => {
   const clock = new FakeClock();
-  const vault = new FakeVault({ ttl: hour, maxTtl: 0, uses: 0, type: "service" }, clock);
+  const vault = new FakeVault({ ttl: 30 * 24 * hour, maxTtl: 0, uses: 0, type: "service" }, clock);
   const why = new OperatorError("VaultLoginFailed", "not allowed any more");
   let refusal: typeof why | undefined;
   const login: Login = {

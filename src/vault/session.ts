@@ -45,6 +45,8 @@ const renewalBackoff: Backoff = { baseMs: 1_000, maxMs: 30_000 };
 const aliveMs = 5_000;
 /** Two logins because Vault did not know our token are never closer, so that no misjudgement becomes a loop. */
 const betweenReplacementsMs = 10_000;
+/** A login that can be taken away is asked about so often, however long its tokens live. */
+const betweenQuestionsMs = 3_600_000;
 /** How often it is looked whether a token's file holds another. */
 const betweenLooksMs = 10_000;
 
@@ -163,7 +165,7 @@ export class Session {
   }
 
   #activate(grant: Grant, since: number, fullTtlMs: number): Active {
-    const { clock, random = Math.random } = this.#options;
+    const { clock, login, random = Math.random } = this.#options;
     const active: Active = {
       grant,
       life: tokenLife(grant, { since, fullTtlMs, random: random() }),
@@ -174,7 +176,8 @@ export class Session {
     this.#timer?.cancel();
     this.#active = active;
     if (active.life.renewAt !== Number.POSITIVE_INFINITY) {
-      this.#renewAfter(active.life.renewAt - clock.monotonic(), active, 0);
+      const longest = login.refusal === undefined ? Number.POSITIVE_INFINITY : betweenQuestionsMs;
+      this.#renewAfter(Math.min(active.life.renewAt - clock.monotonic(), longest), active, 0);
     }
     return active;
   }

@@ -1,5 +1,5 @@
 // The TLS identity from files that change while we run: CA bundles at rotation, client certificates every few hours.
-// Files are looked at again (stat only) at most once a second and read when something changed. What is broken or
+// Files are looked at again (stat only) at most twice a second and read when something changed. What is broken or
 // half written never replaces what worked.
 import { X509Certificate } from "node:crypto";
 import { readdir, readFile, stat } from "node:fs/promises";
@@ -23,7 +23,7 @@ export interface TlsFileOptions {
 }
 
 /** Files are looked at again when that was longer ago, in ms. */
-const lookAgainMs = 1_000;
+const lookAgainMs = 500;
 /** Deeper than any real directory of certificates, shallower than a loop of symbolic links. */
 const deepest = 8;
 
@@ -72,13 +72,17 @@ export class TlsFiles {
     try {
       const files = await this.#list();
       const signature = await signatureOf(Object.values(files).flat());
-      if (this.#loaded?.signature !== signature) this.#loaded = { signature, context: await this.#read(files) };
+      if (this.#loaded?.signature !== signature) {
+        const isFirst = this.#loaded === undefined;
+        this.#loaded = { signature, context: await this.#read(files) };
+        if (!isFirst) this.#logger.info({}, "TLS files for Vault changed, used from now on");
+      }
       this.#problem = "";
       return this.#loaded.context;
     } catch (error) {
       const problem = error instanceof Error ? error.message : String(error);
       if (this.#loaded === undefined) throw unusable(problem, error);
-      // Once per problem, not once per second.
+      // Once per problem, not at each look.
       if (problem !== this.#problem) this.#logger.warn({ problem }, "TLS files for Vault unusable, keeping the last");
       this.#problem = problem;
       return this.#loaded.context;

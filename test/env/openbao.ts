@@ -40,6 +40,8 @@ export interface VaultOptions {
   readonly persistent?: boolean;
   /** Name of its directory and log, when a stack has more than one. */
   readonly name?: string;
+  /** Programs of this directory may be registered as plugins (auth-plugins.ts). */
+  readonly pluginDirectory?: string;
 }
 
 /** Starts OpenBao and unseals it. */
@@ -54,8 +56,8 @@ export async function startVault(group: ProcessGroup, program: string, options: 
   writeFileSync(file("ca.crt"), authority.caPem);
   writeFileSync(file("server.crt"), certPem);
   writeFileSync(file("server.key"), keyPem, { mode: 0o600 });
-  const persistent = options.persistent ?? false;
-  writeFileSync(file("config.hcl"), configurationOf({ directory, port, clusterPort, persistent }));
+  const { persistent = false, pluginDirectory } = options;
+  writeFileSync(file("config.hcl"), configurationOf({ directory, port, clusterPort, persistent, pluginDirectory }));
 
   const client = new JsonClient(address, { caPem: authority.caPem });
   const start = () =>
@@ -122,9 +124,10 @@ interface Shape {
   readonly port: number;
   readonly clusterPort: number;
   readonly persistent: boolean;
+  readonly pluginDirectory: string | undefined;
 }
 
-function configurationOf({ directory, port, clusterPort, persistent }: Shape): string {
+function configurationOf({ directory, port, clusterPort, persistent, pluginDirectory }: Shape): string {
   const file = (name: string) => JSON.stringify(join(directory, name));
   return `
 storage ${
@@ -151,5 +154,6 @@ api_addr          = "https://127.0.0.1:${port}"
 cluster_addr      = "https://127.0.0.1:${clusterPort}"
 default_lease_ttl = "1h"
 max_lease_ttl     = "24h"
+${pluginDirectory === undefined ? "" : `plugin_directory  = ${JSON.stringify(pluginDirectory)}`}
 `;
 }

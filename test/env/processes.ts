@@ -33,7 +33,7 @@ while read -r what value; do
     directory) directory=$value ;;
   esac
 done
-for pid in $pids; do kill -KILL "$pid" 2>/dev/null; done
+for pid in $pids; do kill -KILL "-$pid" 2>/dev/null || kill -KILL "$pid" 2>/dev/null; done
 if [ -n "$directory" ]; then rm -rf "$directory"; fi
 `;
 
@@ -72,7 +72,7 @@ export class ProcessGroup {
       detached: true,
     });
     closeSync(descriptor);
-    const server = this.adopt(child, command.name);
+    const server = this.adopt(child, command.name, "leader");
     // A server keeps nobody waiting: what holds the process is the work that uses it.
     child.unref();
     try {
@@ -95,9 +95,12 @@ export class ProcessGroup {
     await exited;
   }
 
-  /** Takes a process that was started elsewhere into the group: it ends with it. */
-  adopt(child: ChildProcess, name = "process"): Server {
-    const server = new Server(name, child);
+  /**
+   * Takes a process that was started elsewhere into the group: it ends with it.
+   * @param place "leader": it leads a process group of its own (`detached`), so its own children end with it as well
+   */
+  adopt(child: ChildProcess, name = "process", place: "leader" | "member" = "member"): Server {
+    const server = new Server(name, child, place === "leader");
     this.#servers.add(server);
     if (child.pid !== undefined) this.#tellReaper(`add ${child.pid}`);
     const gone = () => {
@@ -118,10 +121,12 @@ export class ProcessGroup {
 export class Server {
   readonly name: string;
   readonly #child: ChildProcess;
+  readonly #leads: boolean;
 
-  constructor(name: string, child: ChildProcess) {
+  constructor(name: string, child: ChildProcess, leads: boolean) {
     this.name = name;
     this.#child = child;
+    this.#leads = leads;
   }
 
   get pid(): number | undefined {
@@ -135,13 +140,20 @@ export class Server {
 
   /** Ends the process: SIGTERM, or SIGKILL (as well when SIGTERM takes more than 5 s). Harmless when it has ended. */
   async stop(signal: "SIGTERM" | "SIGKILL" = "SIGKILL"): Promise<void> {
-    if (this.#child.pid === undefined || hasEnded(this.#child)) return;
+    const { pid } = this.#child;
+    if (pid === undefined || hasEnded(this.#child)) return;
     const exited = once(this.#child, "exit");
     this.#child.ref();
-    this.#child.kill(signal);
+    this.#kill(pid, signal);
     const ended = await Promise.race([exited.then(() => true), sleep(5_000, false, { ref: false })]);
-    if (!ended) this.#child.kill("SIGKILL");
+    if (!ended) this.#kill(pid, "SIGKILL");
     await exited;
+  }
+
+  /** What it started (the plugins of a Vault) gets the signal too, or it would outlive a SIGKILL. */
+  #kill(pid: number, signal: NodeJS.Signals): void {
+    if (this.#leads) process.kill(-pid, signal);
+    else this.#child.kill(signal);
   }
 }
 

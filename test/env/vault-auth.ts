@@ -5,7 +5,7 @@ import type { KubernetesInfo } from "./kubernetes.ts";
 import type { VaultInfo } from "./openbao.ts";
 import { VaultClient } from "./vault-client.ts";
 
-const reviewer = "vault-token-reviewer";
+const reviewer = "test-token-reviewer";
 const day = 24 * 60 * 60;
 
 /** Enables `userpass/` and, when there is an API server, `kubernetes/`. */
@@ -13,18 +13,20 @@ export async function enableLogins(vault: VaultInfo, kubernetes?: KubernetesInfo
   const client = new VaultClient(vault);
   await client.write("sys/auth/userpass", { type: "userpass" });
   if (kubernetes !== undefined) {
-    const [reviewerToken] = await Promise.all([
-      createReviewer(new KubeClient(kubernetes)),
-      client.write("sys/auth/kubernetes", { type: "kubernetes" }),
-    ]);
-    await client.write("auth/kubernetes/config", {
-      kubernetes_host: kubernetes.server,
-      kubernetes_ca_cert: kubernetes.caPem,
-      token_reviewer_jwt: reviewerToken,
-      disable_local_ca_jwt: true,
-    });
+    await client.write("sys/auth/kubernetes", { type: "kubernetes" });
+    await joinKubernetes(client, "kubernetes", kubernetes);
   }
   await client.close();
+}
+
+/** Tells a Kubernetes method that is mounted at `auth/<mount>` about the API server. */
+export async function joinKubernetes(client: VaultClient, mount: string, kubernetes: KubernetesInfo): Promise<void> {
+  await client.write(`auth/${mount}/config`, {
+    kubernetes_host: kubernetes.server,
+    kubernetes_ca_cert: kubernetes.caPem,
+    token_reviewer_jwt: await createReviewer(new KubeClient(kubernetes)),
+    disable_local_ca_jwt: true,
+  });
 }
 
 /** A service account that may ask for TokenReviews, and a token of it for a day. */

@@ -6,9 +6,14 @@ import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { eventually } from "../env/eventually.ts";
 import { uniqueName } from "../env/unique.ts";
+import { livingTokens } from "./living-tokens.ts";
 import { condition, openWorld, type World } from "./world.ts";
 
-const policies = { k8s: uniqueName("by-k8s"), userpass: uniqueName("by-userpass") };
+const policies = {
+  k8s: uniqueName("by-k8s"),
+  userpass: uniqueName("by-userpass"),
+  approle: uniqueName("by-approle"),
+};
 const user = uniqueName("user");
 const password = "a password with spaces and ü";
 let world: World;
@@ -76,6 +81,26 @@ test("the flag's method with no token anywhere; a method without credentials con
   await written("by-flag-still", {});
 });
 
+test("a wrapped secret id and a password in a file; at its end the operator takes its own logins back", async () => {
+  const { wrapped, env: approle } = await approleRole();
+  const files = {
+    VAULT_PASSWORD_FILE: join(directory, "password"),
+    VAULT_APPROLE_SECRET_ID_FILE: join(directory, "id"),
+  };
+  await writeFile(files.VAULT_PASSWORD_FILE, `${password}\n`);
+  await writeFile(files.VAULT_APPROLE_SECRET_ID_FILE, wrapped);
+  const env = { ...credentials, VAULT_PASSWORD: undefined, VAULT_TOKEN: undefined, ...approle, ...files };
+  await world.restart({ args: ["--sync-period-seconds=0", "--vault-authentication-method=approle"], env });
+  await written("by-approle", {});
+  expect(await writers("by-approle")).toEqual([expect.arrayContaining([policies.approle])]);
+  await written("by-password-file", { vaultAuthMethod: "userpass" });
+  expect(await writers("by-password-file")).toEqual([expect.arrayContaining([policies.userpass])]);
+  // The objects of earlier tests have theirs by k8s.
+  await eventually(async () => expect(await livingTokens(world.vault, Object.values(policies))).toBe(3));
+  expect(await world.operator.stop()).toEqual({ code: 0, signal: null });
+  expect(await livingTokens(world.vault, Object.values(policies))).toBe(0);
+});
+
 async function spec(name: string) {
   return { path: `${world.v2}/data/${name}`, secrets: await world.entries({ k: "v" }) };
 }
@@ -91,9 +116,10 @@ async function requests(name: string) {
   return all.filter(({ path }) => path === `${world.v2}/data/${name}` || path === `${world.v2}/metadata/${name}`);
 }
 
-/** The policies of those who wrote a path. */
+/** The policies of those who wrote the data of a path. */
 async function writers(name: string) {
-  const writes = (await requests(name)).filter(({ operation }) => operation !== "read");
+  const data = `${world.v2}/data/${name}`;
+  const writes = (await requests(name)).filter(({ operation, path }) => operation !== "read" && path === data);
   return writes.map(({ policies: used }) => used);
 }
 
@@ -117,4 +143,20 @@ async function k8sRole(): Promise<string> {
   await eventually(async () => expect(await world.vault.read(`auth/kubernetes/role/${role}`)).toBeDefined());
   await writeFile(join(directory, "token"), `${token}\n`);
   return role;
+}
+
+/** A role of AppRole. @returns a wrapping token for its secret id, and the variables to log in with it */
+async function approleRole() {
+  const mount = uniqueName("approle");
+  const role = `auth/${mount}/role/operator`;
+  await world.vault.write(`sys/auth/${mount}`, { type: "approle" });
+  await world.vault.write(role, { token_policies: [policies.approle] });
+  const headers = { "x-vault-wrap-ttl": "300s" };
+  const answer = await world.vault.ask({ method: "POST", path: `/v1/${role}/secret-id`, body: {}, headers });
+  const env = {
+    VAULT_APPROLE_ROLE_ID: (await world.vault.read(`${role}/role-id`)).role_id,
+    VAULT_APPROLE_SECRET_ID_WRAPPED: "true",
+    VAULT_APPROLE_ENDPOINT: `auth/${mount}/login`,
+  };
+  return { wrapped: answer.body.wrap_info.token, env };
 }

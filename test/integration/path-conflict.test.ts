@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { eventually } from "../env/eventually.ts";
 import { deleteFinalizer } from "../../src/api/kinds.ts";
 import { kmsVaultSecret, secretPath } from "../gen/manifests.ts";
-import { condition, openWorld, type World } from "./world.ts";
+import { condition, openWorld, untilOlder, type World } from "./world.ts";
 
 let world: World;
 let otherNamespace: string;
@@ -17,12 +17,6 @@ beforeAll(async () => {
   await world.start({ args: ["--sync-period-seconds=0"], env });
 });
 afterAll(() => world[Symbol.asyncDispose]());
-
-/** Resolves when whatever is created from now on is younger than the object: Kubernetes counts whole seconds. */
-async function untilOlder({ metadata }: { readonly metadata: { readonly creationTimestamp: string } }): Promise<void> {
-  const next = Date.parse(metadata.creationTimestamp) + 1_000;
-  await eventually(() => expect(Date.now()).toBeGreaterThan(next));
-}
 
 /** Creates a pair of objects, the first certainly the older one. */
 async function pair(names: readonly [string, string], paths: readonly [string, string], metadata: object = {}) {

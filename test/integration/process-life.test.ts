@@ -92,7 +92,7 @@ test("a promise that nobody catches is a bug that ends the process, with a clear
   expect(operator.output()).toContain("a bug of this test");
 });
 
-test("an object that was deleted and made anew under its name while nobody looked starts afresh", async () => {
+test("an object that was deleted and made anew under its name while nobody looked goes on where the former stopped", async () => {
   const spec = { path: `${world.v2}/data/anew`, secrets: await world.entries({ k: "one" }) };
   await world.start();
   await world.sync("anew", spec);
@@ -101,9 +101,10 @@ test("an object that was deleted and made anew under its name while nobody looke
   const named = { namespace: world.namespace, name: "anew" };
   await world.kube.create(kmsVaultSecret(named, { ...spec, secrets: await world.entries({ k: "two" }) }));
   await world.start();
-  // Nothing tells this process that the data is of the former object's: it is not overwritten unseen.
-  await world.settled("anew", "AdoptionRequired");
-  expect(await world.atV2("anew")).toEqual({ k: "one" });
+  // The mark tells that the data is the former object's.
+  await world.settled("anew");
+  expect(await world.atV2("anew")).toEqual({ k: "two" });
+  expect(await world.versionOf("anew")).toBe(2);
 });
 
 /** A door on loopback in front of the shared API server, which this file may shut. */

@@ -12,13 +12,24 @@ let reads: readonly string[];
 let from: Awaited<ReturnType<World["mark"]>>;
 
 beforeAll(async () => {
-  world = await startWorld({ args: ["--sync-period-seconds=2"] });
+  world = await startWorld({ args: ["--sync-period-seconds=4"] });
   await world.applyPartial("shared", { secrets: await world.entries({ shared: "s" }), secretContext: {} });
   const secrets = [await world.entry("k", "v", { a: "1", b: "2" }), { key: "e", emptySecret: true }];
   await world.sync("v1", { path: `${world.v1}/steady`, secrets, includeSecrets: ["shared"] });
   await world.sync("v2", { path: `${world.v2}/data/steady`, secrets, includeSecrets: ["shared"] });
   await world.sync("v2-plain", { path: `${world.v2}/plain`, secrets });
-  reads = [`${world.v1}/steady`, `${world.v2}/metadata/steady`, `${world.v2}/metadata/plain`];
+  const kvMetadata = { maxVersions: 5, deleteVersionAfter: "240h" };
+  const policy = { deletionPolicy: "SoftDelete", kvMetadata };
+  await world.sync("v2-policy", { path: `${world.v2}/policy`, secrets, ...policy });
+  await world.foreignV2("merged", { theirs: "x" });
+  await world.foreignV1("merged", { theirs: "x" });
+  await world.sync("v2-merge", { path: `${world.v2}/merged`, secrets, writeMode: "Merge", deletionPolicy: "Destroy" });
+  await world.sync("v1-merge", { path: `${world.v1}/merged`, secrets, writeMode: "Merge" });
+  reads = [
+    `${world.v1}/steady`,
+    `${world.v1}/merged`,
+    ...["steady", "plain", "policy", "merged"].map((path) => `${world.v2}/metadata/${path}`),
+  ];
 });
 afterAll(() => world[Symbol.asyncDispose]());
 
@@ -95,6 +106,6 @@ async function counters() {
 }
 
 function statusVersions(): Promise<string[]> {
-  const names = ["v1", "v2", "v2-plain"];
+  const names = ["v1", "v2", "v2-plain", "v2-policy", "v2-merge", "v1-merge"];
   return Promise.all(names.map(async (name) => (await world.get(name)).metadata.resourceVersion));
 }

@@ -45,7 +45,7 @@ export class Logs implements Logger {
 function transportTo(server: Server, changes: Partial<VaultTransportOptions> = {}): VaultTransportOptions {
   const { address, caFile } = server;
   const ca = caFile === undefined ? {} : { caCert: caFile };
-  return { address, namespace: "", timeoutMs: 5_000, maxRetries: 2, ...ca, ...changes };
+  return { address, timeoutMs: 5_000, maxRetries: 2, ...ca, ...changes };
 }
 
 /** How the product's Vault is made; credentials as a user sets them, or a token alone. Without any: the root token. */
@@ -62,7 +62,7 @@ export function vaultOn(
   { env = {}, auth, transport, ...rest }: VaultOnOptions = {},
 ): { readonly vault: ClosableVault; readonly logs: Logs } {
   const logs = new Logs();
-  const token = String(auth?.token.token.open() ?? server.rootToken);
+  const token = auth === undefined ? server.rootToken : String(auth.token.token.open());
   const isGiven = "VAULT_TOKEN" in env || "VAULT_TOKEN_FILE" in env;
   const vault = createVault({
     transport: transportTo(server, transport),

@@ -32,7 +32,7 @@ const outages: readonly Outage[] = [
   {
     what: "sealed",
     reason: "VaultSealed",
-    message: /^Vault at https:\/\/127\.0\.0\.1:\d+ is sealed, or not initialised yet: unseal it$/,
+    message: /^Vault at https:\/\/127\.0\.0\.1:\d+ is sealed: unseal it$/,
     begin: () => vault.seal(),
     end: () => vault.unseal(),
   },

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { OperatorError } from "../../src/base/errors.ts";
 import type { ClosableVault } from "../../src/vault/factory.ts";
+import { TlsFiles } from "../../src/vault/tls-files.ts";
 import type { VaultTransportOptions } from "../../src/vault/transport.ts";
 import { type Authority, createAuthority } from "../env/certificates.ts";
 import { testEnv } from "../env/context.ts";
@@ -14,7 +15,8 @@ import { startVault } from "../env/openbao.ts";
 import { freePort } from "../env/ports.ts";
 import { ProcessGroup } from "../env/processes.ts";
 import { uniqueName } from "../env/unique.ts";
-import { vaultOn } from "./vault-fixture.ts";
+import { FakeClock } from "../gen/fake-clock.ts";
+import { Logs, vaultOn } from "./vault-fixture.ts";
 
 const { vault: shared, programs } = testEnv().stack;
 const { address, caFile, caPem, rootToken } = shared;
@@ -128,6 +130,21 @@ describe("files that change", () => {
     await file(other.caPem, name);
     await eventually(async () => expect(await tryOnce(vault)).not.toBe("ok"), { timeoutMs: 5_000 });
     await vault.close();
+  });
+
+  test("a change counts at the first request after half a second, not before", async () => {
+    const name = uniqueName("noticed");
+    const clock = new FakeClock();
+    const files = new TlsFiles({ caCert: await file(caPem, name) }, { clock, logger: new Logs() });
+    const first = await files.current();
+    await file(other.caPem, name);
+    await clock.advance(499);
+    expect(await files.current()).toBe(first);
+    await clock.advance(1);
+    const second = await files.current();
+    expect(second).not.toBe(first);
+    await clock.advance(60_000);
+    expect(await files.current()).toBe(second);
   });
 
   test("no request fails while the bundle is rotated again and again", async () => {

@@ -5,11 +5,18 @@ import { type AuditedRequest, type AuditMark, auditMark, auditRequests } from ".
 import { eventually } from "../env/eventually.ts";
 import type { OperatorOptions } from "../env/operator.ts";
 import { privateKms } from "../env/private.ts";
+import { uniqueName } from "../env/unique.ts";
 import { kmsVaultSecret, partialKMSVaultSecret, secretPath } from "../gen/manifests.ts";
 import { type EntryManifest, Scene, type SceneOptions, type SceneParts, sceneParts } from "./scene.ts";
 
 // oxlint-disable-next-line typescript/no-explicit-any -- answers of real servers, looked into by tests only
 type Answer = any;
+
+/** A KV engine; `world[engine]` is the mount of it. */
+export type Engine = "v1" | "v2";
+
+/** Both, for tests that hold on either. */
+export const engines: readonly Engine[] = ["v1", "v2"];
 
 /** How the operator is started, each time, and on which servers. */
 export interface WorldOptions extends Partial<OperatorOptions> {
@@ -138,6 +145,54 @@ export class World extends Scene {
     await this.vault.write(`${this.v1}/${path}`, data);
   }
 
+  /** The data at a path below a mount of this world, latest version. */
+  at(engine: Engine, path: string): Promise<Answer> {
+    return engine === "v1" ? this.atV1(path) : this.atV2(path);
+  }
+
+  /** Writes as somebody else. */
+  foreign(engine: Engine, path: string, data: object): Promise<void> {
+    return engine === "v1" ? this.foreignV1(path, data) : this.foreignV2(path, data);
+  }
+
+  /** What KV v2 knows about a path beside the data; undefined when there is none. */
+  metadataOf(path: string): Promise<Answer> {
+    return this.vault.read(`${this.v2}/metadata/${path}`);
+  }
+
+  /** The custom_metadata of a KV v2 path, where the mark stands; {} when there is none. */
+  async customOf(path: string): Promise<Readonly<Record<string, string>>> {
+    return (await this.metadataOf(path))?.custom_metadata ?? {};
+  }
+
+  /** Puts other custom_metadata in the place of what stands there, as somebody else. */
+  async foreignCustom(path: string, custom: Readonly<Record<string, string>>): Promise<void> {
+    await this.vault.write(`${this.v2}/metadata/${path}`, { custom_metadata: custom });
+  }
+
+  /** What a mark calls this cluster. */
+  async clusterId(): Promise<string> {
+    const system = await this.kube.get({ apiVersion: "v1", plural: "namespaces", name: "kube-system" });
+    return system.metadata.uid;
+  }
+
+  /** The finalizers of an object. */
+  async finalizersOf(name: string): Promise<readonly string[]> {
+    return (await this.get(name)).metadata.finalizers ?? [];
+  }
+
+  /**
+   * A Vault token with these rights and no others, not even those of the policy "default".
+   * @param rules API path → capabilities
+   */
+  async tokenWith(rules: Readonly<Record<string, readonly string[]>>): Promise<string> {
+    const policy = uniqueName("policy");
+    const path = Object.fromEntries(Object.entries(rules).map(([at, capabilities]) => [at, { capabilities }]));
+    await this.vault.write(`sys/policies/acl/${policy}`, { policy: JSON.stringify({ path }) });
+    const { auth } = await this.vault.write("auth/token/create", { policies: [policy], no_default_policy: true });
+    return auth.client_token;
+  }
+
   /** What Vault was asked about the mounts of this world since a mark. */
   async asked(since: AuditMark): Promise<AuditedRequest[]> {
     const { vault } = inject("stack");
@@ -169,6 +224,16 @@ export class World extends Scene {
     await super[Symbol.asyncDispose]();
     await this.#stopKms();
   }
+}
+
+/** Resolves when whatever is created from now on is younger than the object: Kubernetes counts whole seconds. */
+export async function untilOlder({
+  metadata,
+}: {
+  readonly metadata: { readonly creationTimestamp: string };
+}): Promise<void> {
+  const next = Date.parse(metadata.creationTimestamp) + 1_000;
+  await eventually(() => expect(Date.now()).toBeGreaterThan(next));
 }
 
 /** A condition of an object, or undefined. */

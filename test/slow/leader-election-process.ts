@@ -86,7 +86,7 @@ async function lead(job: Job): Promise<void> {
   const { address, caFile, token, mount } = job.vault;
   const vault = createVault({
     ...common,
-    transport: { address, namespace: "", caCert: caFile, timeoutMs: 5_000, maxRetries: 0 },
+    transport: { address, caCert: caFile, timeoutMs: 5_000, maxRetries: 0 },
     auth: vaultAuthOf({ VAULT_TOKEN: token }),
     beforeMutation,
   });

@@ -122,15 +122,44 @@ describe("three replicas", () => {
   });
 });
 
-test("what a moved object left at another replica's place is removed by that one, and only then the object goes", async () => {
-  const [here, there] = await Promise.all(replicas.map(heldBy));
+/** A path at a place of the first replica, and one at a place of the second. */
+async function pathsApart(prefix: string): Promise<[string, string]> {
   const pathIn = (held: readonly number[] | undefined): string => {
     const isThere = (name: string) => held?.includes(shardOf(JSON.stringify(["", `${world.v2}/${name}`]), shards));
-    const found = Array.from({ length: 100 }, (_, index) => `moved-${index}`).find(isThere);
+    const found = Array.from({ length: 100 }, (_, index) => `${prefix}-${index}`).find(isThere);
     if (found === undefined) throw new Error("no such path");
     return found;
   };
-  const [from, to] = [pathIn(here), pathIn(there)];
+  const [here, there] = await Promise.all(replicas.map(heldBy));
+  return [pathIn(here), pathIn(there)];
+}
+
+/** Where each replica removed something. */
+function removedBy(): unknown[][] {
+  return replicas.map((replica) =>
+    replica
+      .logs()
+      .filter(({ removal }) => removal === "removed")
+      .map(({ path }) => path),
+  );
+}
+
+test("with a policy, the place that an object has left is removed by the replica whose it is, while the object lives", async () => {
+  const [from, to] = await pathsApart("policied");
+  const spec = { secrets: await world.entries({ k: "v" }), deletionPolicy: "Destroy" };
+  await world.sync("policied", { ...spec, path: `${world.v2}/data/${from}` });
+  await world.sync("policied", { ...spec, path: `${world.v2}/data/${to}` });
+  await eventually(async () => expect(await world.versionOf(from)).toBeUndefined());
+  expect(await world.atV2(to)).toEqual({ k: "v" });
+  expect(removedBy()).toEqual([[from], []]);
+  await eventually(async () => expect((await world.get("policied")).status.record).not.toHaveProperty("former"));
+  await world.remove("policied");
+  expect(await world.versionOf(to)).toBeUndefined();
+  expect(removedBy()).toEqual([[from], [to]]);
+});
+
+test("what a moved object left at another replica's place is removed by that one, and only then the object goes", async () => {
+  const [from, to] = await pathsApart("moved");
   await world.sync(
     "moved",
     { path: `${world.v2}/data/${from}`, secrets: await world.entries({ k: "v" }) },
@@ -149,7 +178,5 @@ test("what a moved object left at another replica's place is removed by that one
   expect(await world.atV2(from)).toEqual({ k: "v" });
   await world.remove("moved");
   expect(await world.versionOf(from)).toBeUndefined();
-  const removed = replicas.map((replica) => replica.logs().filter(({ removal }) => removal === "removed"));
-  expect(removed.map((lines) => lines.length)).toEqual([1, 0]);
-  expect(removed[0]?.[0]).toMatchObject({ path: from });
+  expect(removedBy()).toEqual([[expect.stringContaining("policied"), from], [expect.stringContaining("policied")]]);
 });

@@ -57,7 +57,7 @@ export const reserved: readonly Reserved[] = [
     within: "runtime/",
     allowed: ["runtime/client.ts", "runtime/connection.ts"],
   },
-  { what: "the network", pattern: network, within: "vault/", allowed: ["vault/transport.ts", "vault/tls-files.ts"] },
+  { what: "the network", pattern: network, within: "vault/", allowed: ["vault/connections.ts", "vault/tls-files.ts"] },
   { what: "the network", pattern: network, within: "kms/", allowed: ["kms/emulator/"] },
   {
     what: "the AWS SDK",

@@ -6,7 +6,15 @@ import type { Recipe } from "./recipe.ts";
 import type { Version } from "./version.ts";
 
 /** A program of the toolchain. */
-export type PartName = "etcd" | "kube-apiserver" | "kubectl" | "bao" | "moto_server" | "toxiproxy-server";
+export type PartName =
+  | "etcd"
+  | "kube-apiserver"
+  | "kubectl"
+  | "bao"
+  | "moto_server"
+  | "toxiproxy-server"
+  | "vault-auth-plugins"
+  | "glauth";
 
 export interface Part {
   /** File name of the program, on PATH and elsewhere. */
@@ -28,6 +36,9 @@ const kubernetes = "1.37.2";
 const openbao = "2.7.2";
 const moto = "5.2.1";
 const toxiproxy = "2.12.0";
+/** The newest that the modules have under the Mozilla licence. */
+const vault = "1.14.8";
+const glauth = "2.3.2";
 
 /** Every program, by name. */
 export const parts: Readonly<Record<PartName, Part>> = {
@@ -93,6 +104,37 @@ export const parts: Readonly<Record<PartName, Part>> = {
         package: "github.com/Shopify/toxiproxy/v2/cmd/server",
         duration: "a few seconds",
         set: [`github.com/Shopify/toxiproxy/v2.Version=${toxiproxy}`],
+      }),
+    ],
+  },
+  "vault-auth-plugins": {
+    name: "vault-auth-plugins",
+    variable: "VAULT_AUTH_PLUGINS_BIN",
+    inEnvtest: false,
+    least: { major: 1, minor: 14, patch: 0 },
+    recipes: [
+      goBuild({
+        program: "vault-auth-plugins",
+        version: vault,
+        module: "vault-auth-plugins",
+        package: "kms-vault-operator/tools/vault-auth-plugins",
+        duration: "about a minute",
+      }),
+    ],
+  },
+  glauth: {
+    name: "glauth",
+    variable: "GLAUTH_BIN",
+    inEnvtest: false,
+    versionArgs: ["--version"],
+    least: { major: 2, minor: 3, patch: 0 },
+    recipes: [
+      goBuild({
+        program: "glauth",
+        version: glauth,
+        module: "glauth",
+        package: "github.com/glauth/glauth/v2",
+        duration: "about half a minute",
       }),
     ],
   },

@@ -60,7 +60,9 @@ export async function signCallerIdentity({ keys, serverId, stsEndpoint }: Caller
 
 /** The region in the name of a regional endpoint; the global one is in us-east-1, and so is what is none of AWS's. */
 export function regionOf(hostname: string): string {
-  return /^sts(?:-fips)?\.([a-z0-9-]+)\.(?:amazonaws|api\.aws)/.exec(hostname)?.[1] ?? "us-east-1";
+  return (
+    /(?:^|\.)sts(?:-fips)?\.([a-z0-9-]+)\.(?:vpce\.)?(?:amazonaws\.com|api\.aws)/.exec(hostname)?.[1] ?? "us-east-1"
+  );
 }
 
 /** SHA-256, or HMAC with a key, as the signer wants it. */

@@ -1,5 +1,6 @@
 // AWS auth, type iam: a signed request for sts:GetCallerIdentity that is not sent but handed to Vault, which sends it and
 // so learns who we are in AWS. Keys come from the environment or the AWS SDK's default chain (IRSA, Pod Identity, …).
+import { defaultProvider } from "@aws-sdk/credential-provider-node";
 import { type Credential, isGiven, readCredential, required } from "./credential.ts";
 import { authEnvironments } from "./environment.ts";
 import { type AwsKeys, signCallerIdentity } from "./iam-signature.ts";
@@ -52,10 +53,8 @@ function keysOf({ accessKeyId, secretAccessKey }: IamAuthOptions): () => Promise
       secretAccessKey: await readCredential(secretAccessKey),
     });
   }
-  let chain: (() => Promise<AwsKeys>) | undefined;
+  const chain = defaultProvider();
   return async () => {
-    const { defaultProvider } = await import("@aws-sdk/credential-provider-node");
-    chain ??= defaultProvider();
     try {
       return await chain();
     } catch (error) {

@@ -50,18 +50,18 @@ export class WrappedSecretId {
     const { status, body, errors } = await transport.send({ method: "POST", path, namespace, body: { token } });
     if (status >= 400) throw spent(status, errors);
     const from = objectAt(body, "data")?.["creation_path"];
-    if (typeof from === "string" && this.#isOurs(from, namespace)) return;
+    if (typeof from === "string" && this.#isOurs(from)) return;
     throw loginFailed(
       `the wrapping token in ${variable} wraps no secret id of a role at ${this.#mount}: somebody may have put it in place of ours; find out who, and wrap a new secret id`,
     );
   }
 
-  #isOurs(creationPath: string, namespace: string): boolean {
-    const path = creationPath.startsWith(`${namespace}/`) ? creationPath.slice(namespace.length + 1) : creationPath;
-    const [role, last, ...rest] = path.startsWith(`${this.#mount}/role/`)
-      ? path.slice(`${this.#mount}/role/`.length).split("/")
-      : [];
-    return role !== undefined && (last === "secret-id" || last === "custom-secret-id") && rest.length === 0;
+  /** `auth/approle/role/<any>/secret-id`, or `custom-secret-id`; Vault gives it without the namespace. */
+  #isOurs(creationPath: string): boolean {
+    const roles = `${this.#mount}/role/`;
+    const [role = "", kind, ...rest] = creationPath.slice(roles.length).split("/");
+    const isSecretId = kind === "secret-id" || kind === "custom-secret-id";
+    return creationPath.startsWith(roles) && role !== "" && isSecretId && rest.length === 0;
   }
 }
 

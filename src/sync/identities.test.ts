@@ -1,0 +1,90 @@
+import { beforeEach, describe, expect, test } from "vitest";
+import type { Identity, Vault, VaultAccess } from "../vault/vault.ts";
+import { type Client, Identities } from "./identities.ts";
+
+const used: Identity[] = [];
+const released: Identity[] = [];
+const vault: Vault = {
+  access(identity) {
+    used.push(identity);
+    return {} as VaultAccess;
+  },
+  release: (identity) => released.push(identity),
+};
+
+beforeEach(() => {
+  used.length = 0;
+  released.length = 0;
+});
+
+function identities(changes: Partial<ConstructorParameters<typeof Identities>[0]> = {}): Identities {
+  return new Identities({ vault, method: "token", namespace: "own", mayNameNamespace: true, ...changes });
+}
+
+function client(spec: Client["spec"], uid = "1"): Client {
+  return { uid, namespace: "team", spec };
+}
+
+const account = { serviceAccountRef: { name: "app" } };
+const asAccount = { namespace: "team", name: "app" };
+
+describe("as whom an object is written", () => {
+  test.each<[string, Record<string, unknown>, Identity]>([
+    ["nothing said", {}, { method: "token", namespace: "own" }],
+    ["a method", { vaultAuthMethod: "approle" }, { method: "approle", namespace: "own" }],
+    ["a method that is none", { vaultAuthMethod: "magic" }, { method: "token", namespace: "own" }],
+    ["a namespace", { vaultNamespace: "/team/a/" }, { method: "token", namespace: "team/a" }],
+    ["the root namespace", { vaultNamespace: "" }, { method: "token", namespace: "" }],
+    ["an account", account, { method: "k8s", namespace: "own", serviceAccount: asAccount }],
+    [
+      "an account with a role, by jwt",
+      { ...account, vaultRole: "app", vaultAuthMethod: "jwt" },
+      { method: "jwt", namespace: "own", serviceAccount: { ...asAccount, role: "app" } },
+    ],
+    ["nonsense for an account", { serviceAccountRef: 3 }, { method: "token", namespace: "own" }],
+  ])("%s", (_, spec, expected) => {
+    identities().accessFor(client(spec));
+    expect(used).toEqual([expected]);
+  });
+
+  test("where jwt is the operator's own way an account logs in by it as well", () => {
+    identities({ method: "jwt" }).accessFor(client(account));
+    expect(used).toEqual([{ method: "jwt", namespace: "own", serviceAccount: asAccount }]);
+  });
+});
+
+describe("where other namespaces are not allowed", () => {
+  const strict = () => identities({ mayNameNamespace: false });
+
+  test("an object that names one is denied, and claims nothing there", () => {
+    expect(() => strict().accessFor(client({ vaultNamespace: "other" }))).toThrow(
+      expect.objectContaining({ code: "PolicyDenied" }),
+    );
+    expect(strict().namespaceOf({ vaultNamespace: "other" })).toBeUndefined();
+  });
+
+  test("the operator's own may be named, and a place from before in another may not be touched", () => {
+    strict().accessFor(client({ vaultNamespace: "own" }));
+    expect(used).toHaveLength(1);
+    expect(() => strict().accessFor(client({}), "other")).toThrow(expect.objectContaining({ code: "PolicyDenied" }));
+  });
+});
+
+describe("a session is given back", () => {
+  test("when the last object that uses it goes, and not before", () => {
+    const all = identities();
+    all.accessFor(client(account, "1"));
+    all.accessFor(client(account, "2"));
+    all.forget("1");
+    expect(released).toEqual([]);
+    all.forget("2");
+    expect(released).toEqual([{ method: "k8s", namespace: "own", serviceAccount: asAccount }]);
+  });
+
+  test("never the operator's own", () => {
+    const all = identities();
+    all.accessFor(client({}));
+    all.forget("1");
+    expect(released).toEqual([]);
+  });
+});
