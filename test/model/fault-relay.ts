@@ -45,11 +45,12 @@ export class FaultPoint {
 
   /**
    * Lets a call pass, or strikes.
+   * @param counts whether the call changes something
    * @param pass has the server answer; what it resolves to sends the answer on
    */
-  async call(isCounted: boolean, pass: () => Promise<() => void>, lose: () => void): Promise<void> {
+  async call(counts: boolean, pass: () => Promise<() => void>, lose: () => void): Promise<void> {
     if (this.#hasStruck) return lose();
-    const moment = isCounted ? this.#count() : undefined;
+    const moment = counts ? this.#count() : undefined;
     if (moment === "before") return this.#hit(lose);
     this.#passing += 1;
     try {

@@ -268,13 +268,13 @@ function removePlace(way: Way, object: Secret, { place: placed, policy }: { plac
   const place = world.places[placed.place];
   if (policy === "Retain" || (policy === "SoftDelete" && place.engine === "v1")) return;
   if (living(world).some((other) => other.uid !== object.uid && other.place === placed.place)) return;
-  if (place.versions.length === 0 || !isOurs(place, object, placed)) return;
+  if (place.versions.length === 0 || !isStillIts(place, object, placed)) return;
   if (policy === "Destroy") way.call(wiped(world, placed.place));
   else if (liveData(place) !== undefined) way.call(withLatest(world, placed.place, { deleted: true }));
 }
 
 /** The mark tells, where there is one; else the version, or on KV v1 what stands there. */
-function isOurs(place: Place, { uid }: Secret, { revision, data }: Placed): boolean {
+function isStillIts(place: Place, { uid }: Secret, { revision, data }: Placed): boolean {
   if (place.engine === "v1") return data !== undefined && sameValues(liveData(place) ?? {}, data);
   return place.mark === undefined ? revision !== undefined && revisionOf(place) === revision : place.mark === uid;
 }

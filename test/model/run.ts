@@ -24,13 +24,20 @@ export type Move =
   /** The namespace is deleted, and with it its objects. */
   | { readonly do: "terminate" };
 
+const courses = ["settle", "swap", "rewrite", "crash", "age", "terminate"] as const;
+
+/** Whether a move is one step. */
+function isStep(move: Move): move is Step {
+  return !courses.some((course) => course === move.do);
+}
+
 export interface Scenario {
   readonly engines: Readonly<Record<PlaceName, Engine>>;
   readonly moves: readonly Move[];
 }
 
 /** How long the operator may take to come to rest, ms: more than it ever needs, since only a failure waits for it. */
-const restMs = Number(process.env["MODEL_REST_MS"] ?? 8_000);
+const restMs = 8_000;
 
 /**
  * @returns what is seen in the end
@@ -68,6 +75,7 @@ class Run {
   }
 
   async make(move: Move): Promise<void> {
+    if (isStep(move)) return this.#step(move);
     switch (move.do) {
       case "settle":
         return this.settle();
@@ -88,8 +96,6 @@ class Run {
         await this.#system.terminate();
         for (const object of objectNames) await this.#step({ do: "delete", object });
         return;
-      default:
-        return this.#step(move);
     }
   }
 

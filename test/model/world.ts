@@ -28,7 +28,7 @@ export interface Place {
 }
 
 /** An item of `spec.secrets`. */
-export interface Entry {
+interface Entry {
   readonly value: string;
   /** Its ciphertext is garbage. */
   readonly broken: boolean;
