@@ -168,11 +168,11 @@ class Run {
 
   /**
    * Whether it makes no difference to what may come of a step how much the operator has heard of those before. What it
-   * last heard of an object is a little old, but edits come to it in order. Not so what an outsider or KMS does, nor a
-   * forged status, which a look that is under way writes over, nor the edit of an object whose deletion is.
+   * last heard of an object is a little old, but edits come to it in order. Not so what an outsider or KMS does, nor what
+   * a look that is under way may write over (a forged status, finalizers), nor the edit of an object whose deletion is.
    */
   #isInOrder(step: Step): boolean {
-    if (!("object" in step) || step.do === "forge") return false;
+    if (!("object" in step) || step.do === "forge" || step.do === "finalizer") return false;
     return [...this.#belief.values()].every(({ objects }) => objects[step.object]?.deleting !== true);
   }
 
