@@ -30,8 +30,16 @@ export const vaultAuthMethods = [
 export const reconcileAnnotation = "k8s.patoarvizu.dev/reconcile-requested-at";
 /** `"true"`: take over data that was found at the path and is not ours. */
 export const adoptAnnotation = "k8s.patoarvizu.dev/adopt";
+/** Which of the finalizers the operator put on the object itself, separated by commas; written by the operator. */
+export const addedFinalizersAnnotation = "k8s.patoarvizu.dev/added-finalizers";
 /** `"orphan"`: let a deleted object go without touching Vault. */
 export const deletionAnnotation = "k8s.patoarvizu.dev/deletion";
+
+/** Segments of printable characters between slashes; none leads up. */
+function isVaultNamespace(text: string): boolean {
+  const segments = text.split("/").filter((segment) => segment !== "");
+  return segments.every((segment) => /^[!-~]+$/.test(segment) && segment !== "." && segment !== "..");
+}
 
 /** A year, in ms. */
 const longestMs = 8_760 * 3_600_000;
@@ -123,6 +131,7 @@ export const kmsVaultSecretSpecSchema = z.object({
     ),
   vaultNamespace: z
     .string()
+    .refine(isVaultNamespace, { error: "must be a Vault namespace such as team/a" })
     .optional()
     .describe("Vault namespace instead of the operator's VAULT_NAMESPACE; needs --allow-vault-namespaces."),
   serviceAccountRef: z
@@ -202,7 +211,6 @@ const record = place
   .extend({
     format: z.string(),
     digest: z.string().optional().describe("Of the source: entries, contexts, destination. Holds no value."),
-    finalizers: z.array(z.string()).optional().describe("Finalizers that the operator put on the object."),
     former: z
       .array(place)
       .optional()

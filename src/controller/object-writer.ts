@@ -3,7 +3,7 @@ import type { Status, SyncRecord } from "../api/kinds.ts";
 import type { Logger } from "../base/log.ts";
 import type { KubeClient } from "../runtime/client.ts";
 import type { EventRecorder } from "../runtime/events.ts";
-import { addFinalizer, removeFinalizer } from "../runtime/finalizer.ts";
+import { editMetadata, type MetadataEdit, removeFinalizer } from "../runtime/finalizer.ts";
 import { isForbidden, isInvalid, isNotFound } from "../runtime/kube-error.ts";
 import { type KubeObject, keyOf, type Resource } from "../runtime/objects.ts";
 import type { JsonPatchOperation } from "../runtime/patch.ts";
@@ -121,10 +121,17 @@ export class ObjectWriter {
     this.#options.recorder.event({ resource: this.#options.resource, object }, type, reason, message);
   }
 
-  /** @throws KubeError when the API server could not be asked, or the object is gone or being deleted */
-  async addFinalizer(object: KubeObject, finalizer: string, signal: AbortSignal): Promise<void> {
+  /**
+   * See runtime/finalizer.ts.
+   * @throws KubeError when the API server could not be asked, or the object is gone or being deleted
+   */
+  async editMetadata(
+    object: KubeObject,
+    edit: (metadata: KubeObject["metadata"]) => MetadataEdit | undefined,
+    signal: AbortSignal,
+  ): Promise<void> {
     const { client, resource } = this.#options;
-    await addFinalizer({ client, resource, object }, finalizer, signal);
+    await editMetadata({ client, resource, object }, edit, signal);
   }
 
   /** @throws KubeError when the API server could not be asked */

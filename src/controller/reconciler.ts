@@ -6,17 +6,18 @@ import { asOperatorError, OperatorError } from "../base/errors.ts";
 import type { Result } from "../runtime/controller.ts";
 import { type KubeObject, keyOf, type Request } from "../runtime/objects.ts";
 import { notTried, type Outcome, type Repaired, type Superseded } from "../sync/outcome.ts";
-import type { Place } from "../sync/record.ts";
 import { sync } from "../sync/sync.ts";
+import { Apart } from "./apart.ts";
 import { Deletion, type DeletionOptions } from "./deletion.ts";
-import { prepareFinalizers } from "./finalizers.ts";
+import { finalizerEdit } from "./finalizers.ts";
 import { Memory } from "./memory.ts";
 import { noticesOf } from "./notices.ts";
 import { Outages } from "./outages.ts";
 import { claimOf, claimOn } from "./shares.ts";
 import { nextStatus } from "./status.ts";
 import type { Subject } from "./subject.ts";
-import { clientOf, specOf, syncPeriodOf } from "./raw-spec.ts";
+import { clientOf, policyOf, specOf, syncPeriodOf } from "./raw-spec.ts";
+import { Remover, type RemoverOptions } from "./remover.ts";
 
 /** What the product counts about reconciles. */
 interface ReconcilerMetrics {
@@ -28,7 +29,7 @@ interface ReconcilerMetrics {
   repairedSecret(cause: Repaired): void;
 }
 
-export interface ReconcilerOptions extends DeletionOptions {
+export interface ReconcilerOptions extends Omit<DeletionOptions, "remover" | "apart" | "memory">, RemoverOptions {
   /** ms until an object that nothing happened to is looked at again; undefined: never. */
   readonly syncPeriodMs: number | undefined;
   readonly metrics: ReconcilerMetrics & DeletionOptions["metrics"];
@@ -47,6 +48,8 @@ const longestMs = 2_000_000_000;
 export class Reconciler {
   readonly #options: ReconcilerOptions;
   readonly #memory = new Memory();
+  readonly #remover: Remover;
+  readonly #apart: Apart;
   readonly #deletion: Deletion;
   readonly #outages = new Outages();
   /** Objects that this process has looked at; the first look at each is followed by one anywhere in the period. */
@@ -55,8 +58,11 @@ export class Reconciler {
   #tookOverAt: number | undefined;
 
   constructor(options: ReconcilerOptions) {
+    const { shares, writer, tools } = options;
     this.#options = options;
-    this.#deletion = new Deletion(options, this.#memory);
+    this.#remover = new Remover(options);
+    this.#apart = new Apart({ shares, writer, records: tools.records, remover: this.#remover });
+    this.#deletion = new Deletion({ ...options, remover: this.#remover, apart: this.#apart, memory: this.#memory });
   }
 
   /**
@@ -90,9 +96,10 @@ export class Reconciler {
       isBehind = this.#mayLag(subject) && !(await this.#options.writer.isLatest(object, signal));
       return !isBehind;
     };
+    const call = { isConfirmed, signal };
     const outcome =
       "valid" in validated
-        ? await this.#syncUnlessSuspended(validated.valid, subject, { isConfirmed, signal })
+        ? await this.#syncUnlessSuspended(validated.valid, subject, call)
         : invalidOutcome(validated.invalid);
     if (outcome.kind === "superseded") return isBehind ? { requeueAfterMs: lagRetryMs, priority: "high" } : {};
     try {
@@ -106,7 +113,7 @@ export class Reconciler {
   /** The object names another replica's place, but what was written of it before may be at one of ours. */
   async #reconcileApart(object: KubeObject, signal: AbortSignal): Promise<Result> {
     this.forget(object);
-    return this.#deletion.removeApart(this.#look(object).subject, signal);
+    return this.#apart.remove(this.#look(object).subject, signal);
   }
 
   #look(object: KubeObject): { subject: Subject; validated: ReturnType<typeof validateKMSVaultSecret> } {
@@ -133,13 +140,21 @@ export class Reconciler {
   }
 
   async #syncUnlessSuspended(secret: KMSVaultSecret, subject: Subject, call: SyncCall): Promise<Outcome | Superseded> {
-    if (secret.spec.suspend === true) return notTried(suspended());
     try {
-      return await this.#sync(secret, subject, call);
+      // What stands in Vault already is held by what its policy says now, whatever keeps this pass from getting further.
+      if (this.#remover.noteOf(subject) !== undefined) await this.#armFinalizers(subject, call.signal);
+      return secret.spec.suspend === true ? notTried(suspended()) : await this.#sync(secret, subject, call);
     } catch (error) {
-      // As whom it is written is not allowed; sync itself never throws.
+      // The API server, or as whom it is written is not allowed; sync itself never throws.
       return notTried(asOperatorError(error));
     }
+  }
+
+  /** No call when there is nothing to change. */
+  #armFinalizers({ object, metadata }: Subject, signal: AbortSignal): Promise<void> {
+    const edit = (latest: KubeObject["metadata"]) =>
+      latest.generation === metadata.generation ? finalizerEdit(policyOf(object), latest) : undefined;
+    return this.#options.writer.editMetadata(object, edit, signal);
   }
 
   #sync(secret: KMSVaultSecret, subject: Subject, call: SyncCall): Promise<Outcome | Superseded> {
@@ -150,13 +165,13 @@ export class Reconciler {
       {
         secret,
         partials: (name) => surroundings.partial(metadata.namespace, name),
-        rivals: (path) => this.#deletion.rivals(object, path),
+        rivals: (path) => this.#remover.rivals(object, path),
         isCurrent: () => {
           const stored = surroundings.secret(keyOf(object))?.metadata;
           const { generation } = metadata;
           return stored?.uid === metadata.uid && stored.generation === generation && !stored.deletionTimestamp;
         },
-        prepare: (destination) => this.#prepare(secret, subject, { destination, signal: call.signal }),
+        prepare: () => this.#armFinalizers(subject, call.signal),
         note,
         access: identities.accessFor(clientOf(object)),
         accessAt: ({ namespace }) => identities.accessFor(clientOf(object), namespace),
@@ -168,33 +183,9 @@ export class Reconciler {
     );
   }
 
-  /** See prepareFinalizers. */
-  #prepare(
-    secret: KMSVaultSecret,
-    { object, metadata, status }: Subject,
-    { destination, signal }: { readonly destination: Place["destination"]; readonly signal: AbortSignal },
-  ): Promise<readonly string[]> {
-    const { tools, writer } = this.#options;
-    const note = tools.records.open(status?.record, metadata.uid);
-    return prepareFinalizers(
-      secret,
-      { note, destination },
-      {
-        record: (next) => {
-          const record = tools.records.seal(next, metadata.uid);
-          return this.#memory.save(object, { ...status, record }, (saved) => writer.saveStatus(object, saved, signal));
-        },
-        add: (finalizer) => writer.addFinalizer(object, finalizer, signal),
-        remove: (finalizer) => writer.removeFinalizer(object, finalizer, signal),
-      },
-    );
-  }
-
   async #report(subject: Subject, outcome: Outcome, signal: AbortSignal): Promise<Result> {
     const { tools, clock, metrics, writer } = this.#options;
-    const { object, metadata } = subject;
-    // Its record may have been saved on the way.
-    const previous = this.#memory.latest(metadata.uid, object.metadata.resourceVersion, subject.status);
+    const { object, metadata, status: previous } = subject;
     const includes = specOf(object)?.["includeSecrets"];
     const next = nextStatus({
       generation: metadata.generation,

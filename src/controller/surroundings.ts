@@ -54,7 +54,8 @@ export class Surroundings {
       const validated = validateKMSVaultSecret(object);
       const { metadata, status } = "valid" in validated ? validated.valid : validated.invalid;
       const note = records.open(status?.record, metadata.uid);
-      if (note !== undefined) yield { note, uid: metadata.uid };
+      if (note === undefined) continue;
+      for (const place of [note, ...(note.former ?? [])]) yield { place, uid: metadata.uid };
     }
   }
 
@@ -82,11 +83,15 @@ export class Surroundings {
       });
   }
 
-  /** As far as they are known: a Partial may be missing. */
-  #keysOf({ metadata, spec }: KMSVaultSecret): ReadonlySet<string> {
-    const partials = (spec.includeSecrets ?? []).map((name) => this.partial(metadata.namespace, name));
-    const entries = [...(spec.secrets ?? []), ...partials.flatMap((partial) => partial?.spec.secrets ?? [])];
-    return new Set(entries.map(({ key }) => key));
+  /** Undefined when a Partial is missing: that must not read as an empty one. */
+  #keysOf({ metadata, spec }: KMSVaultSecret): ReadonlySet<string> | undefined {
+    const keys = new Set((spec.secrets ?? []).map(({ key }) => key));
+    for (const name of spec.includeSecrets ?? []) {
+      const partial = this.partial(metadata.namespace, name);
+      if (partial === undefined) return undefined;
+      for (const { key } of partial.spec.secrets) keys.add(key);
+    }
+    return keys;
   }
 
   /** Keys of the objects to look at again when this object's claim to a place changes. */
@@ -99,9 +104,9 @@ export class Surroundings {
       .filter((key) => key !== own);
   }
 
-  /** Keys of the objects that include a Partial. */
-  includerKeys(partial: KubeObject): readonly string[] {
+  /** The objects that include a Partial. */
+  includers(partial: KubeObject): readonly KubeObject[] {
     const { namespace, name } = partial.metadata;
-    return this.#secrets.byIndex("include", includeKey(namespace, name)).map(keyOf);
+    return this.#secrets.byIndex("include", includeKey(namespace, name));
   }
 }

@@ -63,7 +63,7 @@ export function shardListener(
       for (const object of objectsOf(shard)) add(keyOf(object), "low");
       // What is recorded of a deleted object, or of one that has moved, may be at another place than it names.
       for (const object of options.surroundings.all()) {
-        if (object.metadata.deletionTimestamp !== undefined || formerOf(object) !== undefined) {
+        if (object.metadata.deletionTimestamp !== undefined || recordOf(object)?.former !== undefined) {
           add(keyOf(object), "low");
         }
       }
@@ -77,8 +77,13 @@ export function shardListener(
 /** Handlers of the PartialKMSVaultSecrets' informer. */
 export function partialHandlers(options: WatchesOptions): Handlers<KubeObject> {
   const add = adder(options);
-  const addIncluders = (partial: KubeObject) =>
-    options.surroundings.includerKeys(partial).forEach((key) => add(key, options.hasSynced() ? "high" : "low"));
+  const { surroundings, hasSynced } = options;
+  const addIncluders = (partial: KubeObject) => {
+    for (const object of surroundings.includers(partial)) {
+      // Who merges into the same secret as one of them may have waited for a key to become free.
+      for (const key of [keyOf(object), ...surroundings.claimantKeys(object)]) add(key, hasSynced() ? "high" : "low");
+    }
+  };
   return {
     onAdd: addIncluders,
     onUpdate(old, partial) {
@@ -118,15 +123,14 @@ function isEdit(old: KubeObject, object: KubeObject): boolean {
 /** What may be another replica's to see to: the places that an object has left; of a deleted one, whether any is left. */
 function recordedElsewhere(object: KubeObject): string {
   const isDeleted = object.metadata.deletionTimestamp !== undefined;
-  return JSON.stringify([formerOf(object) ?? null, isDeleted && recordOf(object) !== undefined]);
+  const record = recordOf(object);
+  // Once every entry decrypts, what was left may be removed.
+  const left = record?.former === undefined ? null : [record.former, record.digest !== undefined];
+  return JSON.stringify([left, isDeleted && record !== undefined]);
 }
 
-/** The places that an object has left, as its record says, which nobody has authenticated here. */
-function formerOf(object: KubeObject): unknown {
-  return recordOf(object)?.former;
-}
-
-function recordOf(object: KubeObject): { readonly former?: unknown } | undefined {
+/** An object's record, which nobody has authenticated here. */
+function recordOf(object: KubeObject): { readonly former?: unknown; readonly digest?: unknown } | undefined {
   const { status } = object as { readonly status?: { readonly record?: { readonly former?: unknown } } };
   return status?.record;
 }

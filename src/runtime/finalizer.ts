@@ -10,28 +10,31 @@ import type { Target } from "./status-patch.ts";
 /** Attempts against concurrent writers before the caller's own backoff takes over. */
 const attempts = 5;
 
+/** Finalizers and annotations of an object, as they shall be. */
+export interface MetadataEdit {
+  readonly finalizers: readonly string[];
+  readonly annotations: Readonly<Record<string, string>>;
+}
+
 /**
- * Adds a finalizer.
+ * Changes finalizers and annotations in one step: nobody sees the one without the other.
+ * @param edit from what the object has to what it shall have; undefined: nothing is to be changed. Asked again when
+ *   someone else wrote first
  * @returns the object with it
  * @throws KubeError: 404 when the object is gone, 422 when it is being deleted (no finalizer can be added any more)
  */
-export function addFinalizer<T extends KubeObject>(
+export function editMetadata<T extends KubeObject>(
   target: Target<T>,
-  finalizer: string,
+  edit: (metadata: T["metadata"]) => MetadataEdit | undefined,
   signal?: AbortSignal,
 ): Promise<T> {
-  return patchUntilDone(target, signal, ({ metadata: { finalizers, resourceVersion } }) => {
-    if (finalizers?.includes(finalizer)) return undefined;
-    if (finalizers !== undefined && finalizers.length > 0) {
-      return [
-        { op: "test", path: "/metadata/finalizers", value: finalizers },
-        { op: "add", path: "/metadata/finalizers/-", value: finalizer },
-      ];
-    }
-    // Without a list yet there is nothing to test but that nobody wrote since: `add` would replace a new list.
+  return patchUntilDone(target, signal, ({ metadata }) => {
+    const wanted = edit(metadata);
+    if (wanted === undefined) return undefined;
     return [
-      { op: "test", path: "/metadata/resourceVersion", value: resourceVersion },
-      { op: "add", path: "/metadata/finalizers", value: [finalizer] },
+      { op: "test", path: "/metadata/resourceVersion", value: metadata.resourceVersion },
+      { op: "add", path: "/metadata/finalizers", value: wanted.finalizers },
+      { op: "add", path: "/metadata/annotations", value: wanted.annotations },
     ];
   });
 }

@@ -54,7 +54,14 @@ export function assertHolder(self: Rival, others: readonly Rival[], where: strin
 
 /** Whether two objects may write to one place: each only its own keys, and none of them the same. */
 export function canShare(one: Rival, other: Rival): boolean {
-  return isMerge(one) && isMerge(other) && ![...one.keys].some((key) => other.keys.has(key));
+  return (
+    isMerge(one) && isMerge(other) && one.keys !== undefined && ![...one.keys].some((key) => isNamed(key, [other]))
+  );
+}
+
+/** Whether any of these objects has the key; one whose keys are not known may have every key. */
+export function isNamed(key: string, others: readonly Rival[]): boolean {
+  return others.some(({ keys }) => keys === undefined || keys.has(key));
 }
 
 function isMerge({ secret }: Rival): boolean {
@@ -73,6 +80,11 @@ function pathConflict(self: Rival, holder: Rival, where: string): OperatorError 
     "PathConflict",
     `${where} is already claimed by ${who}, which is older${shared}; nothing was written; choose another path, or delete the other object and this one takes over`,
   );
+}
+
+/** Whether a claimant comes before all others. */
+export function isOldest(self: KMSVaultSecret, others: readonly Rival[]): boolean {
+  return others.every(({ secret }) => precedes(self, secret));
 }
 
 function byAge(one: Rival, other: Rival): number {

@@ -16,21 +16,21 @@ const mostFormer = 16;
  */
 export async function leaveFormer(pass: Pass, outcome: Outcome): Promise<Outcome> {
   const { note: before, secret } = pass.input;
-  const { note } = outcome;
-  if (before === undefined || note === undefined) return outcome;
+  if (before === undefined || outcome.note === undefined) return outcome;
+  const { former: _before, ...note } = outcome.note;
   const places = formerPlaces(before, note.destination);
-  if (places.length === 0) return outcome;
+  if (places.length === 0) return { ...outcome, note };
   const policy = secret.spec.deletionPolicy ?? "Retain";
   if (policy === "Retain") {
-    return { ...outcome, left: places.map(({ destination }) => ({ destination, fate: { kind: "kept" } })) };
+    return { ...outcome, note, left: places.map(({ destination }) => ({ destination, fate: { kind: "kept" } })) };
   }
-  // While an entry fails the old place may hold the only copy of its value.
-  if (outcome.kind === "failed") return { ...outcome, note: { ...note, former: places } };
+  // While an entry fails, or casIndex has kept us from writing, the old place may hold the only copy of a value.
+  if (note.digest === undefined) return { ...outcome, note: { ...note, former: places } };
   const left: LeftPlace[] = [];
   const former: Place[] = [];
   for (const place of places) {
     const fate = await removeFormer(pass, place, policy);
-    if (fate === undefined || fate.kind === "blocked") former.push(place);
+    if (fate === undefined || fate.kind === "blocked" || fate.kind === "postponed") former.push(place);
     if (fate !== undefined) left.push({ destination: place.destination, fate });
   }
   const error = left.map(({ fate }) => (fate.kind === "blocked" ? fate.error : undefined)).find((one) => one);
@@ -60,7 +60,8 @@ async function removeFormer(
   try {
     const access = input.accessAt(place.destination);
     const { metadata } = input.secret;
-    return await removePlace(place, { metadata, policy, access, rivals: input.rivals }, tools);
+    const { rivals, isCurrent } = input;
+    return await removePlace(place, { metadata, policy, access, rivals, isCurrent }, tools);
   } catch (error) {
     return { kind: "blocked", error: asOperatorError(error) };
   } finally {

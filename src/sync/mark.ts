@@ -3,6 +3,7 @@
 import { parseDuration } from "../base/duration.ts";
 import { asOperatorError } from "../base/errors.ts";
 import type { MetadataSettings, Observed } from "../vault/kv/engine.ts";
+import { isOldest } from "./claims.ts";
 import { seenMetadata } from "./observe.ts";
 import type { Outcome } from "./outcome.ts";
 import { markChange } from "./ownership.ts";
@@ -18,7 +19,9 @@ export async function marked<T extends Outcome>(pass: Pass, observed: Observed, 
   if (destination.engineVersion === "v1" || outcome.note?.fingerprint === undefined) return outcome;
   const metadata = seenMetadata(observed);
   const custom = markChange(metadata?.custom ?? {}, pass.self, pass.mode);
-  const settings = settingsChange(input.secret.spec.kvMetadata, metadata?.settings);
+  // A shared secret's settings are the oldest object's to choose.
+  const wanted = isOldest(input.secret, pass.others) ? input.secret.spec.kvMetadata : undefined;
+  const settings = settingsChange(wanted, metadata?.settings);
   if (Object.keys(custom).length + Object.keys(settings).length === 0) return outcome;
   try {
     const refusal = await input.access.writeMetadata(destination, { custom, settings }, metadata);
@@ -37,7 +40,8 @@ function settingsChange(
 ): Partial<MetadataSettings> {
   if (found === undefined) return {};
   const { maxVersions, deleteVersionAfter } = wanted;
-  const ageMs = deleteVersionAfter === undefined ? undefined : parseDuration(deleteVersionAfter);
+  // Whole, because a fraction would not come back from Vault as it went there.
+  const ageMs = deleteVersionAfter === undefined ? undefined : Math.round(parseDuration(deleteVersionAfter) ?? 0);
   return {
     ...(maxVersions !== undefined && maxVersions !== found.maxVersions && { maxVersions }),
     ...(ageMs !== undefined && ageMs !== found.deleteVersionAfterMs && { deleteVersionAfterMs: ageMs }),

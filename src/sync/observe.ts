@@ -5,7 +5,7 @@ import type { Destination, Metadata, Observed } from "../vault/kv/engine.ts";
 import type { Decrypted } from "./decrypt.ts";
 import { describe, type Pass } from "./pass.ts";
 import { type PlanInput, versionOf } from "./plan.ts";
-import { sameRevision } from "./record.ts";
+import { sameDestination, sameRevision } from "./record.ts";
 
 /** In sync: the source is the recorded one and the destination is what was written. No value is needed to tell. */
 export function isInSync(pass: Pass, observed: Observed): boolean {
@@ -22,7 +22,10 @@ export async function withSharedData(pass: Pass, observed: Observed): Promise<Ob
   const { note, digest, destination, input } = pass;
   if (observed.state !== "present" || observed.data !== undefined || pass.mode === "Replace") return observed;
   const isWritten = note?.keys !== undefined && note.digest === digest;
-  return isWritten && !sameRevision(note.revision, observed.revision) ? input.access.read(destination) : observed;
+  if (!isWritten || sameRevision(note.revision, observed.revision)) return observed;
+  const read = await input.access.read(destination);
+  if (read.state === "unreadable") throw neverMergedBlindly(destination);
+  return { ...read, ...metadataOf(observed, read) };
 }
 
 /** What `casIndex` leaves to do: nothing, nothing although the object changed, or a write. */
@@ -53,6 +56,9 @@ export async function completed(pass: Pass, observed: Observed, decrypted: Decry
     throw neverBlindly("neither the metadata nor the data", pass.destination);
   }
   if (observed.state === "unreadable" && pass.mode === "Merge") throw neverMergedBlindly(pass.destination);
+  const keepsOthers = pass.mode === "Merge" || decrypted.failures.length > 0;
+  // Decrypting took its time, and on KV v1 nothing guards the write against what others have written meanwhile.
+  if (keepsOthers && pass.destination.engineVersion === "v1") return pass.input.access.read(pass.destination);
   if (observed.state !== "present" || observed.data !== undefined || pass.casIndex !== undefined) return observed;
   const untouched =
     pass.mode === "Replace" &&
@@ -101,7 +107,7 @@ function neverBlindly(what: string, destination: Destination): OperatorError {
 export async function formerValues(pass: Pass, decrypted: Decrypted): Promise<Pick<PlanInput, "formerly">> {
   const { note } = pass.input;
   const needed = decrypted.failures.length > 0 && pass.onDecryptError === "Keep";
-  if (!needed || note === undefined || pass.note !== undefined) return {};
+  if (!needed || note === undefined || sameDestination(note.destination, pass.destination)) return {};
   const former = await pass.input.accessAt(note.destination).read(note.destination);
   if (former.state === "unreadable") return { formerly: "unreadable" };
   return former.state === "present" && former.data !== undefined ? { formerly: former.data } : {};

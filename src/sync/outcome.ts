@@ -74,7 +74,9 @@ export type Removal =
   /** Vault was not touched, for the reason given. The finalizer may leave. */
   | { readonly kind: "released"; readonly message: string }
   /** The finalizer must stay. */
-  | { readonly kind: "blocked"; readonly error: OperatorError };
+  | { readonly kind: "blocked"; readonly error: OperatorError }
+  /** The object has changed meanwhile, and may not ask for it any more: nothing was done, the next pass is due. */
+  | { readonly kind: "postponed" };
 
 /** The outcome of an object that was not even looked at in Vault. */
 export function notTried(error: OperatorError, destination?: Destination): Failed {

@@ -41,7 +41,7 @@ test("the records of all objects are read when it first matters, and again after
   let read = 0;
   const own = new OwnRevisions(() => {
     read += 1;
-    return [{ uid: "uid", note: { destination, revision, fingerprint: "f" } }];
+    return [{ uid: "uid", place: { destination, revision, fingerprint: "f" } }];
   });
   expect(read).toBe(0);
   expect(own.has(destination, revision)).toBe(true);
@@ -52,12 +52,14 @@ test("the records of all objects are read when it first matters, and again after
   expect(read).toBe(2);
 });
 
-test("what objects merged into a secret is known by object, and makes no version ours", () => {
+test("what objects have merged into a secret is known, and makes no version ours", () => {
   const own = new OwnRevisions(() => []);
   own.add({ destination, revision, fingerprint: "f", keys: ["a"] }, "one");
   own.add({ destination, revision, fingerprint: "g", keys: ["b"] }, "two");
   own.add({ destination, revision, fingerprint: "h", keys: ["a", "c"] }, "one");
+  own.add({ destination, revision, fingerprint: "h", keys: ["a", "c"] }, "one");
   expect(own.mergedInto({ ...destination })).toEqual([
+    { uid: "one", keys: ["a"], fingerprint: "f" },
     { uid: "two", keys: ["b"], fingerprint: "g" },
     { uid: "one", keys: ["a", "c"], fingerprint: "h" },
   ]);

@@ -3,12 +3,12 @@
 // from our own writes and, once it matters, from every object's record; all else counts as an outsider's.
 import { LRUCache } from "lru-cache";
 import type { Destination, Revision } from "../vault/kv/engine.ts";
-import { destinationKey, type Note, type Place, sameRevision } from "./record.ts";
+import { destinationKey, type Place, sameRevision } from "./record.ts";
 
 /** Of the places beyond these the one not looked at for longest is forgotten: its heir then asks to be adopted. */
 const most = 50_000;
 
-/** Of the objects that merged into one secret, those beyond these are forgotten. */
+/** Of what was merged into one secret, all beyond this is forgotten. */
 const mostMerged = 100;
 
 /** Keys that an object merged into a secret, and the keyed hash of them, bound to its uid. */
@@ -18,10 +18,10 @@ export interface MergedKeys {
   readonly fingerprint: string;
 }
 
-/** What is recorded of one object. */
+/** What is recorded of one object at one place. */
 export interface Recorded {
   readonly uid: string;
-  readonly note: Note;
+  readonly place: Place;
 }
 
 export class OwnRevisions {
@@ -49,8 +49,9 @@ export class OwnRevisions {
     const key = destinationKey(destination);
     // With Merge a version holds others' keys as well.
     if (keys !== undefined) {
-      const others = this.mergedInto(destination).filter((one) => one.uid !== uid);
-      this.#merged.set(key, [...others.slice(-mostMerged), { uid, keys, fingerprint }]);
+      // What an object merged before counts as well: a key that it has left to another stands there as it wrote it.
+      const others = (this.#merged.get(key) ?? []).filter((one) => one.uid !== uid || one.fingerprint !== fingerprint);
+      this.#merged.set(key, [...others.slice(1 - mostMerged), { uid, keys, fingerprint }]);
       return;
     }
     if (revision === undefined) return;
@@ -62,6 +63,7 @@ export class OwnRevisions {
 
   /** What objects, living or not, have merged into a secret. */
   mergedInto(destination: Destination): readonly MergedKeys[] {
+    this.#complete();
     return this.#merged.get(destinationKey(destination)) ?? [];
   }
 
@@ -80,10 +82,13 @@ export class OwnRevisions {
 
   /** Whether this version was written by one of our objects, or held what one of them says. */
   has(destination: Destination, revision: Revision | undefined): boolean {
-    if (!this.#isComplete) {
-      this.#isComplete = true;
-      for (const { note, uid } of this.#recorded()) this.add(note, uid);
-    }
+    this.#complete();
     return sameRevision(this.#latest.get(destinationKey(destination)), revision);
+  }
+
+  #complete(): void {
+    if (this.#isComplete) return;
+    this.#isComplete = true;
+    for (const { place, uid } of this.#recorded()) this.add(place, uid);
   }
 }

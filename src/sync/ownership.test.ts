@@ -29,7 +29,12 @@ describe("whose a secret is", () => {
     ["another cluster's of that very name", mark({ cluster: "c2" }), "Replace", "foreign"],
     ["of the whole, seen by one that merges", mark(), "Merge", "neighbours"],
     ["of its keys", mergeMark, "Merge", "ours"],
-    ["of its keys, beside another cluster's", { ...mark({ cluster: "c2" }), ...mergeMark }, "Merge", "ours"],
+    [
+      "of its keys, under another cluster's of the whole",
+      { ...mark({ cluster: "c2" }), ...mergeMark },
+      "Merge",
+      "foreign",
+    ],
     ["of another's keys", { "merge-ffffffff": "team/other" }, "Merge", "unmarked"],
     ["another cluster's of the whole", mark({ cluster: "c2" }), "Merge", "foreign"],
     ["of its keys, seen when it no longer merges", mergeMark, "Replace", "unmarked"],
@@ -61,6 +66,12 @@ test("marking makes it ours, is then done, and never touches the user's keys", (
 test("an object that begins to merge, or no longer does, leaves only one mark", () => {
   expect(patched(mark(), markChange(mark(), self, "Merge"))).toEqual(mergeMark);
   expect(patched(mergeMark, markChange(mergeMark, self, "Replace"))).toEqual(mark());
+});
+
+test("the marks of those that had its name before it go, without a cluster there is none", () => {
+  const custom = { "merge-ffffffff": "team/app", "merge-eeeeeeee": "team/other" };
+  expect(patched(custom, markChange(custom, self, "Merge"))).toEqual({ ...mergeMark, "merge-eeeeeeee": "team/other" });
+  expect(markChange({}, { ...self, cluster: "" }, "Replace")).toEqual({});
 });
 
 test("leaving takes only the object's own keys' mark", () => {

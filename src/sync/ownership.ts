@@ -25,18 +25,21 @@ const keys = { manager: "managed-by", owner: "owner", uid: "uid", cluster: "clus
 
 /** What a secret's mark says of it, seen by an object of either mode. */
 export function standing(custom: Custom, self: Self, mode: WriteMode): Standing {
+  const isWhole = custom[keys.manager] === manager;
+  if (isWhole && custom[keys.cluster] !== self.cluster) return "foreign";
   if (mode === "Merge" && custom[mergeKey(self)] === self.owner) return "ours";
-  if (custom[keys.manager] !== manager) return "unmarked";
-  if (custom[keys.cluster] !== self.cluster) return "foreign";
+  if (!isWhole) return "unmarked";
   return mode === "Replace" && custom[keys.uid] === self.uid ? "ours" : "neighbours";
 }
 
 /** What has to change for the mark to be this object's; empty when nothing has. */
 export function markChange(custom: Custom, self: Self, mode: WriteMode): MetadataChange["custom"] {
-  const wanted: Record<string, string | null> =
-    mode === "Replace"
-      ? { ...wholeMark(self), [mergeKey(self)]: null }
-      : { ...noWholeMark(custom), ...mergeMark(self) };
+  // A mark without a cluster would tell an outsider nothing, and an empty value is none to Vault.
+  if (self.cluster === "") return {};
+  const wanted: Record<string, string | null> = {
+    ...formerMergeMarks(custom, self),
+    ...(mode === "Replace" ? wholeMark(self) : { ...noWholeMark(custom), [mergeKey(self)]: self.owner }),
+  };
   return Object.fromEntries(Object.entries(wanted).filter(([key, value]) => (custom[key] ?? null) !== value));
 }
 
@@ -55,10 +58,12 @@ function noWholeMark(custom: Custom): Record<string, null> {
   return Object.fromEntries(Object.values(keys).map((key) => [key, null]));
 }
 
-function mergeKey({ uid }: Self): string {
-  return `merge-${uid.slice(0, 8)}`;
+/** Of this object when it merged, and of those that had its name before it. */
+function formerMergeMarks(custom: Custom, { owner }: Self): Record<string, null> {
+  const former = Object.entries(custom).filter(([key, value]) => /^merge-[0-9a-f]{8}$/.test(key) && value === owner);
+  return Object.fromEntries(former.map(([key]) => [key, null]));
 }
 
-function mergeMark(self: Self): Record<string, string> {
-  return { [mergeKey(self)]: self.owner };
+function mergeKey({ uid }: Self): string {
+  return `merge-${uid.slice(0, 8)}`;
 }

@@ -28,8 +28,8 @@ export interface Rival {
   readonly secret: KMSVaultSecret;
   /** Vault namespace that it writes to. */
   readonly namespace: string;
-  /** Names of its keys, as far as they are known. */
-  readonly keys: ReadonlySet<string>;
+  /** Names of its keys; undefined when a Partial is missing, so that they are not known. */
+  readonly keys: ReadonlySet<string> | undefined;
 }
 
 /** One object and its surroundings at the time of the reconcile. */
@@ -44,9 +44,8 @@ export interface SyncInput {
   readonly isConfirmed: () => Promise<boolean>;
   /**
    * Called once the object holds its destination, before anything is written there: its finalizer must stand first.
-   * @returns the finalizers that the operator has put on the object
    */
-  readonly prepare: (destination: Destination) => Promise<readonly string[]>;
+  readonly prepare: () => Promise<void>;
   /** What was recorded of this object last, already authenticated. */
   readonly note: Note | undefined;
   /** Vault, as the identity that this object uses sees it. */
@@ -78,6 +77,8 @@ export class Pass {
   readonly self: Self;
   /** The user's own check-and-set; on KV v1 it means nothing. */
   readonly casIndex: number | undefined;
+  /** Other living objects that name the destination; known once it is held. */
+  others: readonly Rival[] = [];
 
   constructor(input: SyncInput, tools: SyncTools, resolved: Resolved, destination: Destination) {
     const { spec, metadata } = input.secret;
@@ -93,10 +94,11 @@ export class Pass {
     this.digest = sourceDigest({ entries, destination, onDecryptError: this.onDecryptError, writeMode: this.mode });
   }
 
-  /** The record, as far as it is about this destination. */
+  /** What is recorded of this destination, where the object may have been before. */
   get note(): Note | undefined {
     const { note } = this.input;
-    return note !== undefined && sameDestination(note.destination, this.destination) ? note : undefined;
+    const places: readonly Note[] = note === undefined ? [] : [note, ...(note.former ?? [])];
+    return places.find(({ destination }) => sameDestination(destination, this.destination));
   }
 
   /** Keyed hash of data at the destination; of some keys alone, when they are given. */

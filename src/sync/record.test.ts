@@ -11,7 +11,6 @@ const note: Note = {
   revision: { version: 3, createdTime: "2026-01-01T00:00:00.000000001Z" },
   digest: "v1:digest",
   fingerprint: "fingerprint",
-  finalizers: ["delete.k8s.patoarvizu.dev"],
   former: [
     {
       destination: { namespace: "ns", mount: "kv", engineVersion: "v1", path: "old" },
@@ -42,7 +41,6 @@ test("any changed field, another object, cluster or key makes it no record", () 
       fingerprint: fc.string(),
       keys: fc.array(fc.string()),
       adopted: fc.array(fc.string()),
-      finalizers: fc.array(fc.string()),
       former: fc.array(
         fc.record({
           namespace: fc.string(),

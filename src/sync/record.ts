@@ -23,8 +23,6 @@ export interface Place {
 export interface Note extends Place {
   /** Absent while an entry could not be decrypted, so that it is tried again. */
   readonly digest?: string;
-  /** Finalizers that the operator put on the object, and the user did not. */
-  readonly finalizers?: readonly string[];
   /** Where the object was before its path changed, as far as it is still to be removed there. */
   readonly former?: readonly Place[];
 }
@@ -48,12 +46,11 @@ export class RecordKeeper {
 
   /** The note as it goes into `status.record` of the object with this uid. */
   seal(note: Note, uid: string): SyncRecord {
-    const { digest, finalizers = [], former = [] } = note;
+    const { digest, former = [] } = note;
     const unsealed: Omit<SyncRecord, "mac"> = {
       format,
       ...recorded(note),
       ...(digest !== undefined && { digest }),
-      ...(finalizers.length > 0 && { finalizers: [...finalizers] }),
       ...(former.length > 0 && { former: former.map(recorded) }),
     };
     return { ...unsealed, mac: this.#mac(unsealed, uid) };
@@ -65,11 +62,10 @@ export class RecordKeeper {
     const given = Buffer.from(record.mac, "base64url");
     const right = Buffer.from(this.#mac(record, uid), "base64url");
     if (given.length !== right.length || !timingSafeEqual(given, right)) return undefined;
-    const { digest, finalizers, former } = record;
+    const { digest, former } = record;
     return {
       ...placeIn(record),
       ...(digest !== undefined && { digest }),
-      ...(finalizers && { finalizers }),
       ...(former && { former: former.map(placeIn) }),
     };
   }
@@ -87,7 +83,6 @@ export class RecordKeeper {
       record.format,
       ...covering(record),
       record.digest ?? null,
-      record.finalizers ?? null,
       record.former?.map(covering) ?? null,
     ];
     return createHmac("sha256", this.#key).update(JSON.stringify(covered)).digest("base64url");

@@ -6,7 +6,7 @@ import { asOperatorError, OperatorError } from "../base/errors.ts";
 import type { PlainMap } from "../base/plaintext.ts";
 import type { Destination, Observed } from "../vault/kv/engine.ts";
 import type { VaultAccess } from "../vault/vault.ts";
-import { claimants } from "./claims.ts";
+import { claimants, isNamed } from "./claims.ts";
 import { seenMetadata } from "./observe.ts";
 import type { Removal } from "./outcome.ts";
 import { standing, unmarkChange } from "./ownership.ts";
@@ -22,6 +22,8 @@ export interface RemovePlaceInput {
   readonly access: VaultAccess;
   /** Other living objects, given a path, that may lead to the same destination. */
   readonly rivals: (path: string) => readonly Rival[];
+  /** Asked just before anything is removed: whether the object still is as it was when that was decided. */
+  readonly isCurrent: () => boolean;
 }
 
 /** A place, and whether the original may have written it, of which there is no record. */
@@ -43,9 +45,27 @@ export async function removePlace(place: PlaceToRemove, input: RemovePlaceInput,
     return released(`${where} was left in place: on KV v1 nothing can be undeleted, so nothing was deleted`);
   }
   try {
-    return await tools.lock.hold(destination, () => removeHeld(place, input, tools));
+    return await tools.lock.hold(destination, () => removeUpgraded(place, input, tools));
   } catch (error) {
-    return { kind: "blocked", error: asOperatorError(error) };
+    return { kind: "blocked", error: triedAgain(asOperatorError(error)) };
+  }
+}
+
+/** Nobody edits an object for what it has left: whatever is in the way, it is tried again by itself. */
+function triedAgain(error: OperatorError): OperatorError {
+  if (error.retry === "backoff") return error;
+  return new OperatorError(error.code, error.message, { cause: error, retry: "backoff" });
+}
+
+/** Where the engine was upgraded in place since, the secret is found at its new address. */
+async function removeUpgraded(place: PlaceToRemove, input: RemovePlaceInput, tools: Tools): Promise<Removal> {
+  try {
+    return await removeHeld(place, input, tools);
+  } catch (error) {
+    if (!(error instanceof OperatorError) || error.code !== "EngineMismatch") throw error;
+    const { mount, path } = place.destination;
+    const destination = await input.access.resolve(`${mount}/${path}`);
+    return removeHeld({ ...place, destination }, input, tools);
   }
 }
 
@@ -56,10 +76,13 @@ async function removeHeld(place: PlaceToRemove, input: RemovePlaceInput, tools: 
   const others = await claimants(destination, input.rivals(`${destination.mount}/${destination.path}`), access);
   if (place.keys !== undefined) return removeKeys({ ...place, keys: place.keys }, others, { input, tools });
   if (others.length > 0) return released(`${where} was left alone: another object names it`);
-  const observed = await access.observe(destination);
+  // A secret without a version on record was written before its engine had any: its data alone tells whose it is.
+  const byData = place.fingerprint !== undefined && place.revision === undefined;
+  const observed = await (byData ? access.read(destination) : access.observe(destination));
   const isGone = observed.state === "absent" || (observed.state === "deleted" && policy === "SoftDelete");
   if (isGone) return { kind: "removed", destination };
-  if (place.mayPredateUs !== true && !isOurs(place, observed, { input, tools })) return released(notOurs(place));
+  if (!isOurs(place, observed, { input, tools })) return released(notOurs(place));
+  if (!input.isCurrent()) return { kind: "postponed" };
   await (policy === "SoftDelete" ? access.softDelete(destination) : access.remove(destination));
   return { kind: "removed", destination };
 }
@@ -79,7 +102,7 @@ async function removeKeys(
   const observed = await access.read(destination);
   if (observed.state === "absent" || observed.state === "deleted") return { kind: "removed", destination };
   if (observed.state === "unreadable" || observed.data === undefined) throw unseen(destination, "read");
-  const leaving = keys.filter((key) => !adopted.includes(key) && !others.some((other) => other.keys.has(key)));
+  const leaving = keys.filter((key) => !adopted.includes(key) && !isNamed(key, others));
   if (!isOurs(place, observed, { input, tools })) {
     return released(`${where} was left alone: someone else has changed our keys since; remove them by hand`);
   }
@@ -87,6 +110,7 @@ async function removeKeys(
     observed.data,
     [...observed.data.keys()].filter((key) => !leaving.includes(key)),
   );
+  if (!input.isCurrent()) return { kind: "postponed" };
   if (rest.size < observed.data.size) await writeRest(destination, rest, { observed, access });
   const custom = unmarkChange(observed.metadata?.custom ?? {}, selfOf(input.metadata, tools.records));
   if (destination.engineVersion === "v2" && Object.keys(custom).length > 0) {
@@ -112,7 +136,7 @@ async function writeRest(
  * hash. Where KV v1 may not be read, as with policies made for the original, the record alone decides.
  */
 function isOurs(
-  place: Place,
+  place: PlaceToRemove,
   observed: Exclude<Observed, { state: "absent" }>,
   { input, tools }: { readonly input: RemovePlaceInput; readonly tools: Tools },
 ): boolean {
@@ -122,8 +146,10 @@ function isOurs(
     const mode = keys === undefined ? "Replace" : "Merge";
     const owner = standing(seenMetadata(observed)?.custom ?? {}, selfOf(input.metadata, tools.records), mode);
     if (owner !== "unmarked") return owner === "ours";
-    if (sameRevision(revision, observed.revision)) return true;
-    if (keys === undefined) return false;
+    if (place.mayPredateUs === true || sameRevision(revision, observed.revision)) return true;
+    if (keys === undefined && revision !== undefined) return false;
+  } else if (place.mayPredateUs === true) {
+    return true;
   } else if (observed.state === "unreadable") {
     return fingerprint !== undefined;
   }

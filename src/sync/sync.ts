@@ -42,17 +42,19 @@ async function syncHeld(pass: Pass): Promise<Outcome | Superseded> {
   const { input, tools, destination } = pass;
   const { secret } = input;
   // Before it is replaced: what was written where the object was before.
-  if (input.note !== undefined) tools.own.add(input.note, pass.self.uid);
+  for (const place of input.note === undefined ? [] : [input.note, ...(input.note.former ?? [])]) {
+    tools.own.add(place, pass.self.uid);
+  }
   const others = await claimants(destination, input.rivals(secret.spec.path), input.access);
+  pass.others = others;
   if (!input.isCurrent()) return { kind: "superseded" };
   const keys = new Set(pass.resolved.entries.map(({ key }) => key));
   const self: Rival = { secret, namespace: destination.namespace, keys };
   assertHolder(self, others, describe(destination));
-  const finalizers = await input.prepare(destination);
+  await input.prepare();
   const outcome = await syncDestination(pass);
-  if (outcome.kind === "superseded" || outcome.note === undefined) return outcome;
-  tools.own.add(outcome.note, pass.self.uid);
-  return { ...outcome, note: { ...outcome.note, ...(finalizers.length > 0 && { finalizers }) } };
+  if (outcome.kind !== "superseded" && outcome.note !== undefined) tools.own.add(outcome.note, pass.self.uid);
+  return outcome;
 }
 
 async function syncDestination(pass: Pass): Promise<Outcome | Superseded> {

@@ -108,7 +108,7 @@ describe("refusals", () => {
     [403, ["permission denied"], [], "VaultPermissionDenied"],
     [404, [], ["Invalid path for a versioned K/V secrets engine"], "EngineMismatch"],
     [404, ['no handler for route "x"'], [], "NotKV"],
-    [404, ["namespace not found"], [], "VaultUnavailable"],
+    [404, ["namespace not found"], [], "EngineUnknown"],
     [400, ["Upgrading from non-versioned to versioned data"], [], "VaultUnavailable"],
     [400, [], [], "InvalidSpec"],
     [413, ["put failed due to value being too large"], [], "InvalidSpec"],

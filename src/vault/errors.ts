@@ -206,11 +206,8 @@ export function refused(answer: RefusedAnswer, { doing, where, capability }: Ask
       `${doing} ${where} failed because nothing is mounted there: enable a KV secrets engine at that mount, or correct spec.path`,
     );
   }
-  if (status === 404 && says("namespace not found")) {
-    return new OperatorError(
-      "VaultUnavailable",
-      `${doing} ${where} failed because Vault has no such namespace: create it, or correct VAULT_NAMESPACE`,
-    );
+  if (isNoSuchNamespace(answer)) {
+    return noSuchNamespace(`${doing} ${where} failed`);
   }
   if (status === 400 && says("Upgrading from non-versioned")) {
     return new OperatorError("VaultUnavailable", `${where} is being upgraded to KV v2 by Vault; it is tried again`);
@@ -221,6 +218,19 @@ export function refused(answer: RefusedAnswer, { doing, where, capability }: Ask
     return new OperatorError("InvalidSpec", `Vault refuses ${doing} ${where} (HTTP ${status})${texts}; ${hint}`);
   }
   return new OperatorError("VaultUnavailable", `${doing} ${where} failed: Vault answered HTTP ${status}${texts}`);
+}
+
+/** The error for a Vault namespace that is not there (any more). */
+export function noSuchNamespace(what: string): OperatorError {
+  return new OperatorError(
+    "EngineUnknown",
+    `${what} because Vault has no such namespace: create it, or correct spec.vaultNamespace, or VAULT_NAMESPACE where the object names none`,
+  );
+}
+
+/** Vault's answer in a namespace that is not there. */
+export function isNoSuchNamespace({ status, errors }: Pick<RefusedAnswer, "status" | "errors">): boolean {
+  return status === 404 && errors.some((text) => text.includes("namespace not found"));
 }
 
 /** KV v2's answer to a request without `data/` or `metadata/`. It is a 404 but says nothing about what is there. */

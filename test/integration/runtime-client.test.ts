@@ -8,7 +8,7 @@ import { systemClock } from "../../src/base/clock.ts";
 import type { KubeClient } from "../../src/runtime/client.ts";
 import { Credentials } from "../../src/runtime/connection.ts";
 import { EventRecorder } from "../../src/runtime/events.ts";
-import { addFinalizer, removeFinalizer } from "../../src/runtime/finalizer.ts";
+import { editMetadata, removeFinalizer } from "../../src/runtime/finalizer.ts";
 import {
   isAlreadyExists,
   isConflict,
@@ -152,13 +152,22 @@ describe("calls", () => {
   });
 });
 
+/** An edit that puts a finalizer on, and its name into an annotation. */
+function adding(name: string) {
+  return ({ finalizers = [], annotations = {} }: Widget["metadata"]) => ({
+    finalizers: [...finalizers, name],
+    annotations: { ...annotations, [name]: "added" },
+  });
+}
+
 describe("finalizers", () => {
   test("writers that add at the same time lose nothing of each other", async () => {
     const object = await create("adders");
     const names = ["a", "b", "c", "d"].map((letter) => `test.example/${letter}`);
-    await Promise.all(names.map((name) => addFinalizer({ client, resource: widgets, object }, name)));
+    await Promise.all(names.map((name) => editMetadata({ client, resource: widgets, object }, adding(name))));
     const { metadata } = await client.get<Widget>(widgets, { namespace, name: "adders" });
     expect(metadata.finalizers?.toSorted()).toEqual(names);
+    expect(metadata.annotations).toEqual(Object.fromEntries(names.map((name) => [name, "added"])));
   });
 
   test("removal with a stale copy takes away its own and nobody else's", async () => {
@@ -176,7 +185,7 @@ describe("finalizers", () => {
     const ref = { namespace, name: "last" };
     await client.delete(widgets, ref);
     const target = { client, resource: widgets, object };
-    await expect(addFinalizer(target, "test.example/late")).rejects.toSatisfy(isInvalid);
+    await expect(editMetadata(target, adding("test.example/late"))).rejects.toSatisfy(isInvalid);
     await removeFinalizer(target, "test.example/ours");
     await expect(client.get(widgets, ref)).rejects.toSatisfy(isNotFound);
     expect(await removeFinalizer(target, "test.example/ours")).toBeUndefined();

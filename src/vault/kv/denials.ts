@@ -9,24 +9,30 @@ const most = 50_000;
 
 /** Remembers denials by a key of the caller's. */
 export class Denials {
-  readonly #until: LRUCache<string, number>;
+  readonly #denied: LRUCache<string, { readonly until: number; readonly reason: string }>;
   readonly #clock: Clock;
 
   constructor(clock: Clock) {
     this.#clock = clock;
-    this.#until = new LRUCache({ max: most });
+    this.#denied = new LRUCache({ max: most });
   }
 
   /** True when the call was denied less than an hour ago. */
   has(key: string): boolean {
-    return this.#clock.monotonic() < (this.#until.get(key) ?? Number.NEGATIVE_INFINITY);
+    return this.reason(key) !== undefined;
   }
 
-  add(key: string): void {
-    this.#until.set(key, this.#clock.monotonic() + askAgainMs);
+  /** What was given as the reason of a denial less than an hour ago. */
+  reason(key: string): string | undefined {
+    const denied = this.#denied.get(key);
+    return denied !== undefined && this.#clock.monotonic() < denied.until ? denied.reason : undefined;
+  }
+
+  add(key: string, reason = ""): void {
+    this.#denied.set(key, { until: this.#clock.monotonic() + askAgainMs, reason });
   }
 
   delete(key: string): void {
-    this.#until.delete(key);
+    this.#denied.delete(key);
   }
 }

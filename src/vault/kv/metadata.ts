@@ -45,7 +45,8 @@ export class MetadataWriter {
     known: Metadata | undefined,
   ): Promise<string | undefined> {
     const where = metadataPath(destination);
-    if (this.#denials.has(where)) return denied(where);
+    const refusal = this.#denials.reason(where);
+    if (refusal !== undefined) return refusal;
     const patched = this.#patchDenials.has(where) ? "not granted" : await this.#patch(destination, change);
     if (patched === "done") return undefined;
     if (patched === "not granted") this.#patchDenials.add(where);
@@ -58,12 +59,12 @@ export class MetadataWriter {
       body: { ...settingsBody(change), custom_metadata: customAfter(change, known) },
     });
     if (answer.status < 400) return undefined;
-    if (answer.status === 403) {
-      this.#denials.add(where);
-      return denied(where);
+    // 400 for too many keys of the user's own, for one: no reason to leave the data out of sync, or to ask at each look.
+    if (answer.status === 403 || answer.status === 400) {
+      const reason = answer.status === 403 ? denied(where) : `Vault refuses to change ${where}${quoted(answer.errors)}`;
+      this.#denials.add(where, reason);
+      return reason;
     }
-    // Too many keys of the user's own, for one: no reason to leave the data out of sync.
-    if (answer.status === 400) return `Vault refuses to change ${where}${quoted(answer.errors)}`;
     throw refused(answer, { doing: "changing", where, capability: "patch, or update" });
   }
 
@@ -89,7 +90,7 @@ function settingsBody({ settings = {} }: MetadataChange): JsonObject {
   const { maxVersions, deleteVersionAfterMs } = settings;
   return {
     ...(maxVersions !== undefined && { max_versions: maxVersions }),
-    ...(deleteVersionAfterMs !== undefined && { delete_version_after: `${deleteVersionAfterMs / 1_000}s` }),
+    ...(deleteVersionAfterMs !== undefined && { delete_version_after: `${deleteVersionAfterMs}ms` }),
   };
 }
 

@@ -3,7 +3,7 @@
 import type { Clock } from "../../base/clock.ts";
 import { OperatorError } from "../../base/errors.ts";
 import type { VaultClient } from "../client.ts";
-import { quoted } from "../errors.ts";
+import { isNoSuchNamespace, noSuchNamespace, quoted } from "../errors.ts";
 import { objectAt } from "../json.ts";
 import type { VaultAnswer } from "../transport.ts";
 import { believedMount, destinationBelow, encoded, isBelow, type Mount, parsePath, type Segments } from "./address.ts";
@@ -121,6 +121,8 @@ export class MountResolver {
     const answer = await client.request({ method: "GET", path, namespace });
     // Also for a mount that does not exist, even to root.
     if (answer.status === 403) return undefined;
+    if (isNoSuchNamespace(answer))
+      throw noSuchNamespace(`${segments.join("/")} in namespace ${namespace} leads nowhere`);
     if (answer.status !== 200) throw cannotTell(segments, answer);
     return mountOf(answer, segments);
   }
@@ -147,6 +149,6 @@ function notKV(segments: Segments, why: string): OperatorError {
 function cannotTell(segments: Segments, { status, errors }: VaultAnswer): OperatorError {
   return new OperatorError(
     "VaultUnavailable",
-    `Vault cannot say which engine is mounted above ${segments.join("/")}: it answered HTTP ${status}${quoted(errors)}; check VAULT_NAMESPACE and Vault's own log`,
+    `Vault cannot say which engine is mounted above ${segments.join("/")}: it answered HTTP ${status}${quoted(errors)}; see Vault's own log`,
   );
 }

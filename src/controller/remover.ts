@@ -1,0 +1,153 @@
+// Removes what an object wrote at one place, whoever asks for it: the deletion of the object, or the replica at whose
+// place something of it is left. Joins the rules (sync/remove.ts) to what is known around the object; says nothing on it.
+import { deletionAnnotation, type DeletionPolicy } from "../api/kinds.ts";
+import { findCondition } from "../api/conditions.ts";
+import { asOperatorError, OperatorError } from "../base/errors.ts";
+import type { Logger } from "../base/log.ts";
+import { type KubeObject, keyOf } from "../runtime/objects.ts";
+import type { Identities } from "../sync/identities.ts";
+import type { Removal } from "../sync/outcome.ts";
+import { describe, type Rival, type SyncInput, type SyncTools } from "../sync/pass.ts";
+import type { Note, Place } from "../sync/record.ts";
+import { type PlaceToRemove, released, removePlace } from "../sync/remove.ts";
+import { clientOf, placeNamedBy, specOf } from "./raw-spec.ts";
+import type { Subject } from "./subject.ts";
+import type { Surroundings } from "./surroundings.ts";
+import type { Watchdog } from "./watchdog.ts";
+
+export interface RemoverOptions {
+  readonly surroundings: Surroundings;
+  readonly tools: SyncTools;
+  readonly identities: Identities;
+  readonly watchdog: Watchdog;
+  /**
+   * Since when this installation exists, ms since the epoch: a younger object was never written by the original.
+   * undefined: not known.
+   */
+  readonly installedAt: number | undefined;
+  readonly logger: Logger;
+}
+
+/** What is to be removed, and how thoroughly. */
+export interface RemovalRequest {
+  /** As recorded; undefined: nothing is, and what the spec names is looked at. */
+  readonly place: Place | undefined;
+  readonly policy: DeletionPolicy;
+}
+
+export class Remover {
+  readonly #options: RemoverOptions;
+
+  constructor(options: RemoverOptions) {
+    this.#options = options;
+  }
+
+  /** What is recorded of an object. */
+  noteOf({ status, metadata }: Subject): Note | undefined {
+    return this.#options.tools.records.open(status?.record, metadata.uid);
+  }
+
+  /** Other living objects that may name what `path` leads to. */
+  rivals(object: KubeObject, path: string): readonly Rival[] {
+    return this.#options.surroundings.rivals(path, object.metadata.uid, this.#options.identities);
+  }
+
+  /** Never throws: what goes wrong is `blocked`. */
+  async remove(subject: Subject, request: RemovalRequest, signal: AbortSignal): Promise<Removal> {
+    let removal: Removal;
+    try {
+      removal = await this.#remove(subject, request, signal);
+    } catch (error) {
+      removal = { kind: "blocked", error: asOperatorError(error) };
+    }
+    const fields = { object: keyOf(subject.object), removal: removal.kind, ...explain(removal) };
+    this.#options.logger.info(fields, "object left a place");
+    return removal;
+  }
+
+  async #remove(subject: Subject, { place, policy }: RemovalRequest, signal: AbortSignal): Promise<Removal> {
+    const { tools, identities, watchdog } = this.#options;
+    const { object, metadata } = subject;
+    if (metadata.annotations?.[deletionAnnotation] === "orphan") {
+      return released(`Vault was left alone, as the annotation ${deletionAnnotation}: orphan asks`);
+    }
+    if (policy === "Retain") {
+      return released(`${place === undefined ? "Vault" : describe(place.destination)} was left in place`);
+    }
+    const known = place ?? (await this.#unrecorded(subject));
+    if (known === undefined) {
+      return released("Vault was left alone: there is no record that this object wrote anything there");
+    }
+    if (metadata.deletionTimestamp !== undefined && (await watchdog.isKindGoing(signal))) throw kindIsGoing();
+    const access = identities.accessFor(clientOf(object), known.destination.namespace);
+    const rivals = (path: string): readonly Rival[] => this.rivals(object, path);
+    const isCurrent = (): boolean => this.#isCurrent(subject);
+    return removePlace(known, { metadata, policy, access, rivals, isCurrent }, tools);
+  }
+
+  /** A deleted object changes no more what it asks for. */
+  #isCurrent({ object, metadata }: Subject): boolean {
+    const stored = this.#options.surroundings.secret(keyOf(object))?.metadata;
+    const { deletionTimestamp, generation } = metadata;
+    if (deletionTimestamp !== undefined) return true;
+    return stored?.uid === metadata.uid && stored.generation === generation && stored.deletionTimestamp === undefined;
+  }
+
+  /**
+   * Where an object without a record may have been written all the same: by the original, before there were records, or
+   * by a process that ended just before it could save one. Undefined when neither can be.
+   */
+  async #unrecorded(subject: Subject): Promise<PlaceToRemove | undefined> {
+    const mayPredateUs = this.#mayPredateUs(subject);
+    const { path, engineVersion } = placeNamedBy(subject.object);
+    // What it merged is not known without a record, and the original never did.
+    const merges = specOf(subject.object)?.["writeMode"] === "Merge";
+    if (path === undefined || merges || (subject.isSeen && !mayPredateUs)) return undefined;
+    try {
+      const access = this.#options.identities.accessFor(clientOf(subject.object));
+      return { destination: await resolveAnyEngine(access, path, engineVersion), mayPredateUs };
+    } catch (error) {
+      // A path that leads to no KV engine holds nothing of ours.
+      if (error instanceof OperatorError && (error.code === "InvalidPath" || error.code === "NotKV")) return undefined;
+      throw error;
+    }
+  }
+
+  /** Whether the original may have written the object's data, and we never looked at it. */
+  #mayPredateUs({ metadata, status, isSeen }: Subject): boolean {
+    const isOurs = status?.record !== undefined || findCondition(status?.conditions ?? [], "Ready") !== undefined;
+    if (isOurs || isSeen) return false;
+    const { installedAt } = this.#options;
+    const isOlder = installedAt === undefined || Date.parse(metadata.creationTimestamp) <= installedAt;
+    return isOlder || status?.created === true;
+  }
+}
+
+async function resolveAnyEngine(access: SyncInput["access"], path: string, engineVersion?: "v1" | "v2") {
+  try {
+    return await access.resolve(path, engineVersion);
+  } catch (error) {
+    if (error instanceof OperatorError && error.code === "EngineMismatch") return access.resolve(path);
+    throw error;
+  }
+}
+
+function kindIsGoing(): OperatorError {
+  return new OperatorError(
+    "KubernetesError",
+    `the CustomResourceDefinition is being deleted, which is no order to delete secrets, so Vault was left alone; annotate the object with ${deletionAnnotation}: orphan to let it go`,
+  );
+}
+
+function explain(removal: Removal): Record<string, unknown> {
+  switch (removal.kind) {
+    case "removed":
+      return { mount: removal.destination.mount, path: removal.destination.path };
+    case "released":
+      return { reason: removal.message };
+    case "blocked":
+      return { code: removal.error.code, reason: removal.error.message };
+    case "postponed":
+      return {};
+  }
+}
