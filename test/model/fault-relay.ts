@@ -25,6 +25,12 @@ export class FaultPoint {
     this.#strike = strike;
   }
 
+  /** Strikes now, whatever is on its way. */
+  strike(strike: () => void): void {
+    this.#strike = strike;
+    this.#hit(() => {});
+  }
+
   /** Nothing is armed any more, and calls pass again. */
   reset(): void {
     this.#remaining = Number.POSITIVE_INFINITY;

@@ -48,6 +48,7 @@ const moves: ReadonlyArray<readonly [weight: number, move: fc.Arbitrary<Move>]> 
   [1, a("rewrite", { place, data: values })],
   [2, a("kms", { up: on })],
   [3, a("crash", { passing: fc.nat({ max: 4 }), moment: fc.constantFrom("before", "after") })],
+  [1, fc.constant({ do: "kill" })],
   [5, fc.constant({ do: "settle" })],
 ];
 

@@ -19,12 +19,14 @@ export type Move =
   | { readonly do: "rewrite"; readonly place: PlaceName; readonly data: Values }
   /** The operator ends at a call that changes something, after so many of them, and stays away until it shall settle. */
   | { readonly do: "crash"; readonly passing: number; readonly moment: Moment }
+  /** The operator ends now, and stays away until it shall settle. */
+  | { readonly do: "kill" }
   /** Whatever is created from now on is younger than what is there: Kubernetes counts whole seconds. */
   | { readonly do: "age" }
   /** The namespace is deleted, and with it its objects. */
   | { readonly do: "terminate" };
 
-const courses = ["settle", "swap", "rewrite", "crash", "age", "terminate"] as const;
+const courses = ["settle", "swap", "rewrite", "crash", "kill", "age", "terminate"] as const;
 
 /** Whether a move is one step. */
 function isStep(move: Move): move is Step {
@@ -84,6 +86,11 @@ class Run {
         this.#log.push(canonical(move));
         this.#isArmed = true;
         return this.#system.arm(move.passing, move.moment);
+      case "kill":
+        if (this.#isDown) return;
+        this.#system.kill();
+        await this.#noticeCrash();
+        return;
       case "age":
         return untilNextSecond();
       case "swap":

@@ -87,6 +87,7 @@ export function created(step: CreateStep, { uid = "", order = "" }: Facts): Secr
     ...(step.policy && { policy: step.policy }),
     suspended: false,
     finalizers: step.finalizer ? ["contract"] : [],
+    added: [],
     adopt: false,
     orphan: false,
     deleting: false,

@@ -82,6 +82,11 @@ export class System implements AsyncDisposable {
     this.#servers.point.arm(passing, moment, () => this.#operator?.signal("SIGKILL"));
   }
 
+  /** Ends the operator now. */
+  kill(): void {
+    this.#servers.point.strike(() => this.#operator?.signal("SIGKILL"));
+  }
+
   /** Whether the operator has been ended; then it has, and nothing of it is on its way any more. */
   async hasCrashed(): Promise<boolean> {
     if (!this.#servers.point.hasStruck) return false;
