@@ -141,6 +141,20 @@ describe.each<Engine>(["v1", "v2"])("on KV %s:", (engine) => {
     expect(seen.objects["a"]).toMatchObject({ finalizers: ["contract"], ready: "Synced" });
   });
 
+  test("nor when the user has taken that one off while the operator was away", async () => {
+    const seen = await run(
+      create("a", "x", { k: "1" }, { policy: "Destroy" }),
+      settle,
+      { do: "kill" },
+      { do: "policy", object: "a" },
+      { do: "finalizer", object: "a", on: false },
+      settle,
+      { do: "finalizer", object: "a", on: true },
+      settle,
+    );
+    expect(seen.objects["a"]).toMatchObject({ finalizers: ["contract"], ready: "Synced" });
+  });
+
   test.each(["wiped", "garbled", "copied"] as const)(
     "a status is %s: nothing of others is written or gone",
     async (how) => {
