@@ -52,6 +52,10 @@ function tlsFiles(read: VariableReader) {
     clientKey: read.text("VAULT_CLIENT_KEY"),
     tlsServerName: read.text("VAULT_TLS_SERVER_NAME"),
   };
+  for (const name of ["VAULT_CACERT", "VAULT_CAPATH", "VAULT_CLIENT_CERT", "VAULT_CLIENT_KEY"] as const) {
+    if (read.text(name)?.includes("-----BEGIN"))
+      read.problems.push(`${name}: must name a file, not hold what is in it`);
+  }
   if ((files.clientCert === undefined) !== (files.clientKey === undefined)) {
     read.problems.push("VAULT_CLIENT_CERT and VAULT_CLIENT_KEY: must be set both or not at all");
   }

@@ -47,11 +47,14 @@ export class OperatorError extends Error {
   override readonly name = "OperatorError";
   readonly code: ErrorCode;
   readonly retry: Retry;
+  /** Whether a server was not to be had at all, so that everybody who needs it fares alike. */
+  readonly isOutage: boolean;
 
-  constructor(code: ErrorCode, message: string, options: { cause?: unknown; retry?: Retry } = {}) {
+  constructor(code: ErrorCode, message: string, options: { cause?: unknown; retry?: Retry; isOutage?: boolean } = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.code = code;
     this.retry = options.retry ?? errorCodes[code];
+    this.isOutage = options.isOutage ?? false;
   }
 }
 

@@ -4,12 +4,6 @@ import type { Outcome } from "../sync/outcome.ts";
 
 type Server = "vault" | "kms";
 
-const serverOf: Readonly<Record<string, Server>> = {
-  VaultUnavailable: "vault",
-  VaultSealed: "vault",
-  KMSUnavailable: "kms",
-};
-
 /** A server that comes and goes must not undo the backoff: no more often than this, ms. */
 const noMoreOftenMs = 30_000;
 
@@ -23,7 +17,9 @@ export class Outages {
    */
   isOver(outcome: Outcome, now: number): boolean {
     if (outcome.kind === "failed") {
-      const server = serverOf[outcome.error.code];
+      const { code, isOutage } = outcome.error;
+      // One object's own trouble (a path, a namespace) is nobody else's.
+      const server = isOutage ? "vault" : code === "KMSUnavailable" ? "kms" : undefined;
       if (server !== undefined) this.#down.add(server);
       return false;
     }

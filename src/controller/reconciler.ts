@@ -1,7 +1,7 @@
 // Joins sync to the runtime: a thin shell that looks up one object, has the outcome computed, and writes it down once
 // — one status patch, the events, one log line. Everything that decides anything is in sync/.
 import { adoptAnnotation, type KMSVaultSecret } from "../api/kinds.ts";
-import { describeProblems, type Invalid, validateKMSVaultSecret } from "../api/validate.ts";
+import { describeProblems, type Invalid, type Validated, validateKMSVaultSecret } from "../api/validate.ts";
 import { asOperatorError, OperatorError } from "../base/errors.ts";
 import type { Result } from "../runtime/controller.ts";
 import { type KubeObject, keyOf, type Request } from "../runtime/objects.ts";
@@ -90,6 +90,17 @@ export class Reconciler {
 
   async #reconcileOwn(object: KubeObject, signal: AbortSignal): Promise<Result> {
     const { subject, validated } = this.#look(object);
+    this.#useIdentities(subject);
+    try {
+      return await this.#finalizeOrSync(subject, validated, signal);
+    } finally {
+      // It may have gone while it was worked on, after `forget` was called.
+      if (!this.#isStored(subject)) this.forget(object);
+    }
+  }
+
+  async #finalizeOrSync(subject: Subject, validated: Validated<KMSVaultSecret>, signal: AbortSignal): Promise<Result> {
+    const { object } = subject;
     if (subject.metadata.deletionTimestamp !== undefined) return this.#deletion.finalize(subject, signal);
     let isBehind = false;
     const isConfirmed = async (): Promise<boolean> => {
@@ -102,21 +113,30 @@ export class Reconciler {
         ? await this.#syncUnlessSuspended(validated.valid, subject, call)
         : invalidOutcome(validated.invalid);
     if (outcome.kind === "superseded") return isBehind ? { requeueAfterMs: lagRetryMs, priority: "high" } : {};
-    try {
-      return await this.#report(subject, outcome, signal);
-    } finally {
-      // It may have gone while it was worked on, after `forget` was called.
-      if (!this.#isStored(subject)) this.forget(object);
-    }
+    return this.#report(subject, outcome, signal);
   }
 
   /** The object names another replica's place, but what was written of it before may be at one of ours. */
   async #reconcileApart(object: KubeObject, signal: AbortSignal): Promise<Result> {
-    this.forget(object);
-    return this.#apart.remove(this.#look(object).subject, signal);
+    // What was remembered of it when it was ours is old by now.
+    this.#memory.forget(object.metadata.uid);
+    const { subject } = this.#look(object);
+    this.#useIdentities(subject);
+    try {
+      return await this.#apart.remove(subject, signal);
+    } finally {
+      this.forget(object);
+    }
   }
 
-  #look(object: KubeObject): { subject: Subject; validated: ReturnType<typeof validateKMSVaultSecret> } {
+  #useIdentities(subject: Subject): void {
+    const note = this.#remover.noteOf(subject);
+    const places = note === undefined ? [] : [note, ...(note.former ?? [])];
+    const namespaces = places.map(({ destination }) => destination.namespace);
+    this.#options.identities.use(clientOf(subject.object), namespaces);
+  }
+
+  #look(object: KubeObject): { subject: Subject; validated: Validated<KMSVaultSecret> } {
     const validated = validateKMSVaultSecret(object);
     const { metadata, status } = "valid" in validated ? validated.valid : validated.invalid;
     const latest = this.#memory.latest(metadata.uid, object.metadata.resourceVersion, status);

@@ -73,17 +73,30 @@ describe("where other namespaces are not allowed", () => {
 describe("a session is given back", () => {
   test("when the last object that uses it goes, and not before", () => {
     const all = identities();
-    all.accessFor(client(account, "1"));
-    all.accessFor(client(account, "2"));
+    all.use(client(account, "1"), []);
+    all.use(client(account, "2"), []);
     all.forget("1");
     expect(released).toEqual([]);
     all.forget("2");
     expect(released).toEqual([{ method: "k8s", namespace: "own", serviceAccount: asAccount }]);
   });
 
+  test("when an object names another, but not that of a place where something of it is left", () => {
+    const all = identities();
+    all.use(client({ ...account, vaultRole: "one" }), []);
+    all.use(client({ ...account, vaultRole: "one" }), []);
+    expect(released).toEqual([]);
+    all.use(client({ ...account, vaultRole: "two", vaultNamespace: "new" }), ["old"]);
+    expect(released).toMatchObject([{ namespace: "own", serviceAccount: { role: "one" } }]);
+    all.use(client({ ...account, vaultRole: "two", vaultNamespace: "new" }), []);
+    expect(released).toMatchObject([{ namespace: "own" }, { namespace: "old", serviceAccount: { role: "two" } }]);
+    all.forget("1");
+    expect(released).toHaveLength(3);
+  });
+
   test("never the operator's own", () => {
     const all = identities();
-    all.accessFor(client({}));
+    all.use(client({}), []);
     all.forget("1");
     expect(released).toEqual([]);
   });

@@ -23,10 +23,19 @@ export interface Client {
 
 type Spec = Readonly<Record<string, unknown>> | undefined;
 
+/** An identity in use. */
+interface Used {
+  readonly identity: Identity;
+  /** uids of the objects that use it. */
+  readonly by: Set<string>;
+}
+
 export class Identities {
   readonly #options: IdentitiesOptions;
-  /** By uid: the identities that an object has used, by their key. */
-  readonly #used = new Map<string, Map<string, Identity>>();
+  /** By identity. */
+  readonly #used = new Map<string, Used>();
+  /** By uid: keys of the identities that an object uses. */
+  readonly #keys = new Map<string, ReadonlySet<string>>();
 
   constructor(options: IdentitiesOptions) {
     this.#options = options;
@@ -39,30 +48,58 @@ export class Identities {
   };
 
   /**
-   * Vault as an object sees it.
-   * @param namespace where it wrote before, if that is meant and not where it writes now
-   * @throws OperatorError `PolicyDenied`
+   * To be called before an object is worked on: what it may use from now on. Sessions of what it used before, and nobody
+   * else does, are given back.
+   * @param formerly Vault namespaces of the places where it was before
    */
-  accessFor(client: Client, namespace?: string): VaultAccess {
-    const { uid, spec } = client;
-    const identity = this.#identityOf(client, namespace ?? vaultNamespaceOf(spec) ?? this.#options.namespace);
-    if (!this.#mayUse(identity.namespace)) throw namespaceDenied();
-    const used = this.#used.get(uid) ?? new Map<string, Identity>();
-    used.set(keyOfIdentity(identity), identity);
-    this.#used.set(uid, used);
-    return this.#options.vault.access(identity);
+  use(client: Client, formerly: readonly string[]): void {
+    const namespaces = [this.#namedBy(client), ...formerly].filter((namespace) => this.#mayUse(namespace));
+    const wanted = new Map<string, Identity>();
+    for (const namespace of namespaces) {
+      const identity = this.#identityOf(client, namespace);
+      wanted.set(keyOfIdentity(identity), identity);
+    }
+    this.#replace(client.uid, wanted);
   }
 
   /** To be called when an object is gone, or another replica's. */
   forget(uid: string): void {
-    const used = this.#used.get(uid) ?? new Map<string, Identity>();
-    this.#used.delete(uid);
-    for (const [key, identity] of used) {
-      // The operator's own login is the next object's as well.
-      const isOwn = identity.serviceAccount === undefined && identity.namespace === this.#options.namespace;
-      const isUsed = [...this.#used.values()].some((others) => others.has(key));
-      if (!isOwn && !isUsed) this.#options.vault.release(identity);
+    this.#replace(uid, new Map());
+  }
+
+  /**
+   * Vault as an object sees it.
+   * @param namespace where it wrote before, if that is meant and not where it writes now
+   * @throws OperatorError `PolicyDenied`
+   */
+  accessFor(client: Client, namespace = this.#namedBy(client)): VaultAccess {
+    if (!this.#mayUse(namespace)) throw namespaceDenied();
+    return this.#options.vault.access(this.#identityOf(client, namespace));
+  }
+
+  #namedBy({ spec }: Client): string {
+    return vaultNamespaceOf(spec) ?? this.#options.namespace;
+  }
+
+  #replace(uid: string, wanted: ReadonlyMap<string, Identity>): void {
+    for (const [key, identity] of wanted) {
+      const used = this.#used.get(key) ?? { identity, by: new Set() };
+      used.by.add(uid);
+      this.#used.set(key, used);
     }
+    for (const key of this.#keys.get(uid) ?? []) if (!wanted.has(key)) this.#leave(uid, key);
+    if (wanted.size === 0) this.#keys.delete(uid);
+    else this.#keys.set(uid, new Set(wanted.keys()));
+  }
+
+  #leave(uid: string, key: string): void {
+    const used = this.#used.get(key);
+    if (used === undefined || !used.by.delete(uid) || used.by.size > 0) return;
+    this.#used.delete(key);
+    const { identity } = used;
+    // The operator's own login is the next object's as well.
+    const isOwn = identity.serviceAccount === undefined && identity.namespace === this.#options.namespace;
+    if (!isOwn) this.#options.vault.release(identity);
   }
 
   #mayUse(namespace: string): boolean {

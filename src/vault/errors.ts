@@ -19,7 +19,7 @@ export class VaultCallError extends OperatorError {
     message: string,
     failure: { executed: Executed; transient: boolean; retryAfterMs?: number | undefined; cause?: unknown },
   ) {
-    super(code, message, failure.cause === undefined ? {} : { cause: failure.cause });
+    super(code, message, { isOutage: true, ...(failure.cause !== undefined && { cause: failure.cause }) });
     this.executed = failure.executed;
     this.transient = failure.transient;
     this.retryAfterMs = failure.retryAfterMs;
@@ -43,6 +43,14 @@ export function unreachable(address: string, error: unknown, proxy?: string): Va
   const code = codeOf(error);
   const isTls = isHandshakeFailure(error);
   const via = proxy === undefined ? "" : ` through the proxy ${proxy}`;
+  const refusedBy = proxyRefusal(error);
+  if (refusedBy !== undefined) {
+    return new VaultCallError(
+      "VaultUnavailable",
+      `cannot reach Vault at ${address}${via}: the proxy answered HTTP ${refusedBy}; check its address, its credentials (407) and what it lets through`,
+      { executed: "no", transient: refusedBy !== "407" },
+    );
+  }
   const hint = isTls
     ? "the TLS handshake fails; check VAULT_CACERT or VAULT_CAPATH, VAULT_TLS_SERVER_NAME and whether the server speaks TLS"
     : `check that it is up, that VAULT_ADDR is right and that the ${proxy === undefined ? "network" : "proxy"} lets us through`;
@@ -51,6 +59,11 @@ export function unreachable(address: string, error: unknown, proxy?: string): Va
     transient: !isTls && code !== "UND_ERR_RES_EXCEEDED_MAX_SIZE",
     cause: bareCause(error, code),
   });
+}
+
+/** undici has no code for it: the status with which a proxy refused to connect us. */
+function proxyRefusal(error: unknown): string | undefined {
+  return error instanceof Error ? /^Proxy response \((\d{3})\)/.exec(error.message)?.[1] : undefined;
 }
 
 /** The error for a request without an answer in time. */

@@ -75,12 +75,15 @@ export function createVault(options: VaultOptions): ClosableVault {
       ending.add(end);
     },
     async close() {
+      const late = Promise.withResolvers<void>();
       const timer = clock.after(closeWithinMs, () => {
         transport.destroy().catch((error: unknown) => logger.warn({ error }, "closing connections to Vault failed"));
+        // A login may wait for somebody else than Vault.
+        late.resolve();
       });
       transport.stopWaiting();
-      await Promise.all([...ending, ...[...known.values()].map(({ session }) => session.close())]);
-      await transport.close();
+      const ended = Promise.all([...ending, ...[...known.values()].map(({ session }) => session.close())]);
+      await Promise.race([ended.then(() => transport.close()), late.promise]);
       timer.cancel();
     },
   };

@@ -64,21 +64,17 @@ export function redirectTarget(redirect: Redirect, allowed: readonly VaultServer
     redirectRefused({ address: from.address, status, origin: target?.origin, reason });
   // 301 and 302 do not say that the request is to be sent as it was.
   const keepsRequest = status === 307 || status === 308 || (request.method === "GET" && [301, 302].includes(status));
-  const basePath = target === null ? undefined : basePathOf(target.pathname, request.path);
-  if (target === null || !keepsRequest || basePath === undefined) throw refusal("notVaults");
+  if (target === null || !keepsRequest || !isAbout(target.pathname, request.path)) throw refusal("notVaults");
   if (from.origin.startsWith("https:") && target.protocol !== "https:") throw refusal("inTheClear");
   const server = [from, ...allowed].find(({ origin }) => origin === target.origin);
   if (server === undefined) throw refusal("notNamed");
-  return { ...server, basePath };
+  return server;
 }
 
-/** What stands before the request's own path; undefined when that is not what the redirect is about. */
-function basePathOf(pathname: string, requestPath: string): string | undefined {
-  const end = pathname.indexOf("/v1/");
+/** Whether a redirect is about the request's own path, whatever stands before it. */
+function isAbout(pathname: string, requestPath: string): boolean {
   const asked = requestPath.replace(/\?.*$/, "");
-  return end >= 0 && decoded(pathname).endsWith(`/${decoded(asked)}`)
-    ? pathname.slice(0, end + "/v1/".length)
-    : undefined;
+  return pathname.includes("/v1/") && decoded(pathname).endsWith(`/${decoded(asked)}`);
 }
 
 /** Undefined texts would all be equal. */

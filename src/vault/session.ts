@@ -21,7 +21,7 @@ export interface SessionOptions {
 
 interface Active {
   readonly grant: Grant;
-  readonly life: TokenLife;
+  life: TokenLife;
   /** The most that Vault granted this token, to see when renewals come to its maximum. */
   readonly fullTtlMs: number;
   /** Requests that it is still good for; Infinity without a limit, and for tokens that nothing could replace. */
@@ -49,6 +49,8 @@ const betweenReplacementsMs = 10_000;
 const betweenQuestionsMs = 3_600_000;
 /** How often it is looked whether a token's file holds another. */
 const betweenLooksMs = 10_000;
+/** A login may wait where no time-out of ours holds: at a cloud's token service, or at the API server. */
+const loginWithinMs = 60_000;
 
 export class Session {
   readonly #options: SessionOptions;
@@ -136,7 +138,7 @@ export class Session {
     const { door, login, clock, logger, who } = this.#options;
     const started = clock.monotonic();
     try {
-      const grant = await login.logIn(door);
+      const grant = await this.#logInWithin();
       const { ttlMs, renewable, uses, own } = grant;
       logger.info({ ...who, namespace: door.namespace, ttlMs, renewable, uses }, "logged in");
       if (!own && uses !== undefined) {
@@ -153,7 +155,27 @@ export class Session {
     } catch (error) {
       this.#fail(asOperatorError(error));
       logger.warn({ ...who, namespace: door.namespace, error }, "login failed");
+      // Who may not log in any more may not go on with what is left of the last login either.
+      if (this.#active !== undefined && (await login.refusal?.()) !== undefined) this.#drop();
       throw error;
+    }
+  }
+
+  async #logInWithin(): Promise<Grant> {
+    const { door, login, clock } = this.#options;
+    const late = Promise.withResolvers<never>();
+    const attempt = login.logIn(door);
+    const timer = clock.after(loginWithinMs, () => {
+      const seconds = loginWithinMs / 1_000;
+      const text = `the login to Vault did not end within ${seconds} s: check Vault, and what vouches for the login (the API server, a cloud's token service)`;
+      late.reject(new OperatorError("VaultUnavailable", text));
+      // A token that comes after all is nobody's. What the attempt fails with instead has been told by then.
+      attempt.then(({ token, revocable }) => (revocable ? this.#revoke(token) : undefined)).catch(() => undefined);
+    });
+    try {
+      return await Promise.race([attempt, late.promise]);
+    } finally {
+      timer.cancel();
     }
   }
 
@@ -165,7 +187,7 @@ export class Session {
   }
 
   #activate(grant: Grant, since: number, fullTtlMs: number): Active {
-    const { clock, login, random = Math.random } = this.#options;
+    const { random = Math.random } = this.#options;
     const active: Active = {
       grant,
       life: tokenLife(grant, { since, fullTtlMs, random: random() }),
@@ -175,11 +197,16 @@ export class Session {
     };
     this.#timer?.cancel();
     this.#active = active;
-    if (active.life.renewAt !== Number.POSITIVE_INFINITY) {
-      const longest = login.refusal === undefined ? Number.POSITIVE_INFINITY : betweenQuestionsMs;
-      this.#renewAfter(Math.min(active.life.renewAt - clock.monotonic(), longest), active, 0);
-    }
+    this.#wakeFor(active);
     return active;
+  }
+
+  /** Sets the timer for the next renewal, or for the next question whether the login is still allowed. */
+  #wakeFor(active: Active): void {
+    const { clock, login } = this.#options;
+    const question = login.refusal === undefined ? Number.POSITIVE_INFINITY : betweenQuestionsMs;
+    const ms = Math.min(active.life.renewAt - clock.monotonic(), question);
+    if (ms !== Number.POSITIVE_INFINITY) this.#renewAfter(ms, active, 0);
   }
 
   #renewAfter(ms: number, active: Active, attempt: number): void {
@@ -205,6 +232,10 @@ export class Session {
         this.#drop();
         return;
       }
+      if (active.life.renewAt === Number.POSITIVE_INFINITY) {
+        this.#wakeFor(active);
+        return;
+      }
       started = clock.monotonic();
       const answer = await transport.send({ method: "POST", path: "auth/token/renew-self", namespace, token });
       if (isOver()) return;
@@ -213,7 +244,11 @@ export class Session {
       if (grant?.ttlMs !== undefined) {
         const { ttlMs, renewable } = grant;
         this.#activate({ ...active.grant, ttlMs, renewable }, started, Math.max(active.fullTtlMs, ttlMs));
-      } else logger.warn({ ...who, namespace, status: answer.status }, "Vault does not renew our token, it is used up");
+        return;
+      }
+      logger.warn({ ...who, namespace, status: answer.status }, "Vault does not renew our token, it is used up");
+      active.life = { ...active.life, renewAt: Number.POSITIVE_INFINITY };
+      this.#wakeFor(active);
     } catch (error) {
       if (isOver()) return;
       logger.warn({ ...who, namespace, error }, "renewing our token failed");

@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { createSecureContext, getCACertificates, type SecureContext } from "node:tls";
 import type { Clock } from "../base/clock.ts";
 import { OperatorError } from "../base/errors.ts";
+import { codeOf } from "../base/retry.ts";
 import type { Logger } from "../base/log.ts";
 
 /** Where certificates are. Names in the comments are those of the variables that users set. */
@@ -80,8 +81,8 @@ export class TlsFiles {
       this.#problem = "";
       return this.#loaded.context;
     } catch (error) {
-      const problem = error instanceof Error ? error.message : String(error);
-      if (this.#loaded === undefined) throw unusable(problem, error);
+      const problem = problemOf(error);
+      if (this.#loaded === undefined) throw unusable(problem);
       // Once per problem, not at each look.
       if (problem !== this.#problem) this.#logger.warn({ problem }, "TLS files for Vault unusable, keeping the last");
       this.#problem = problem;
@@ -113,8 +114,10 @@ export class TlsFiles {
     const { caCert, caPath, skipVerify } = this.#options;
     const caRoot = caCert ?? caPath;
     if (caRoot === undefined) {
-      // Node alone trusts only the list that it was built with; Vault's own clients trust the system's.
-      return skipVerify ? undefined : [...new Set([...getCACertificates("default"), ...getCACertificates("system")])];
+      if (skipVerify) return undefined;
+      // As Vault's own clients do; what Node was built with only where the system has none.
+      const system = getCACertificates("system");
+      return system.length === 0 ? getCACertificates("default") : [...system, ...getCACertificates("extra")];
     }
     const found: string[] = [];
     for (const [index, text] of (await readAll(files)).entries()) found.push(...certificatesIn(text, files[index]));
@@ -123,11 +126,17 @@ export class TlsFiles {
   }
 }
 
-function unusable(problem: string, cause: unknown): OperatorError {
+/** Without the path, which Node's errors quote: it may be the key itself, in the wrong variable. */
+function problemOf(error: unknown): string {
+  const isOfFile = error instanceof Error && "syscall" in error;
+  if (isOfFile) return `a file cannot be read (${codeOf(error)})`;
+  return error instanceof Error ? error.message : "unknown";
+}
+
+function unusable(problem: string): OperatorError {
   return new OperatorError(
     "VaultUnavailable",
     `cannot use the TLS files for Vault: ${problem}; check VAULT_CACERT, VAULT_CAPATH, VAULT_CLIENT_CERT and VAULT_CLIENT_KEY`,
-    { cause },
   );
 }
 

@@ -1,6 +1,7 @@
 // Kubernetes auth: the pod's own service-account token against a role. The token on disk is rotated every hour or so,
 // so it is read at each login.
 import { readFile } from "node:fs/promises";
+import { codeOf } from "../../base/retry.ts";
 import { authEnvironments } from "./environment.ts";
 import { type Login, loginFailed, postLogin } from "./login.ts";
 
@@ -32,7 +33,10 @@ async function serviceAccountToken(file: string): Promise<string> {
     const token = (await readFile(file, "utf8")).trim();
     if (token !== "") return token;
   } catch (error) {
-    throw loginFailed(`cannot read the service account's token in ${file}; outside a pod use another method`, error);
+    // Without the file's name, which may be the token itself, in the wrong variable.
+    throw loginFailed(
+      `cannot read the service account's token in the file of VAULT_K8S_TOKEN_FILE (${codeOf(error)}); outside a pod use another method`,
+    );
   }
-  throw loginFailed(`the service account's token in ${file} is empty`);
+  throw loginFailed("the service account's token in the file of VAULT_K8S_TOKEN_FILE is empty");
 }

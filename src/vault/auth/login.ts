@@ -1,7 +1,7 @@
 // What every authentication method gives back, and the one way to read Vault's answer to a login. An answer is looked
 // at before it is believed: a login that came without a token is an error of its own, never a crash.
 import { OperatorError } from "../../base/errors.ts";
-import { quoted } from "../errors.ts";
+import { isNoSuchNamespace, quoted } from "../errors.ts";
 import { type JsonObject, objectAt } from "../json.ts";
 import type { VaultAnswer, VaultTransport } from "../transport.ts";
 
@@ -54,6 +54,11 @@ export interface LoginRequest {
 export async function postLogin(door: LoginDoor, { path, body, who, remedy }: LoginRequest): Promise<Grant> {
   const { transport, namespace } = door;
   const answer = await transport.send({ method: "POST", path, namespace, body });
+  if (isNoSuchNamespace(answer)) {
+    throw loginFailed(
+      `the login at ${path} as ${who} failed because Vault has no namespace "${namespace}": create it, or correct spec.vaultNamespace, or VAULT_NAMESPACE where the object names none`,
+    );
+  }
   if (answer.status >= 400) {
     throw loginFailed(
       `Vault refuses the login at ${path} as ${who} (HTTP ${answer.status})${quoted(answer.errors)}: ${remedy}`,

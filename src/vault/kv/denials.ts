@@ -1,20 +1,19 @@
 // Calls that Vault denied although we could do without them: asked again at most once an hour, so that a policy
 // written for the original costs no refused request at every resync.
-import { LRUCache } from "lru-cache";
 import type { Clock } from "../../base/clock.ts";
 
 const askAgainMs = 3_600_000;
 /** More objects than this only ask more often. */
 const most = 50_000;
 
-/** Remembers denials by a key of the caller's. */
+/** Remembers denials by a key of the caller's. One for each identity and call: empty it costs nothing. */
 export class Denials {
-  readonly #denied: LRUCache<string, { readonly until: number; readonly reason: string }>;
+  /** In the order in which they came. */
+  readonly #denied = new Map<string, { readonly until: number; readonly reason: string }>();
   readonly #clock: Clock;
 
   constructor(clock: Clock) {
     this.#clock = clock;
-    this.#denied = new LRUCache({ max: most });
   }
 
   /** True when the call was denied less than an hour ago. */
@@ -29,6 +28,9 @@ export class Denials {
   }
 
   add(key: string, reason = ""): void {
+    this.#denied.delete(key);
+    const [oldest] = this.#denied.keys();
+    if (this.#denied.size >= most && oldest !== undefined) this.#denied.delete(oldest);
     this.#denied.set(key, { until: this.#clock.monotonic() + askAgainMs, reason });
   }
 

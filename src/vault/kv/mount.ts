@@ -123,6 +123,7 @@ export class MountResolver {
     if (answer.status === 403) return undefined;
     if (isNoSuchNamespace(answer))
       throw noSuchNamespace(`${segments.join("/")} in namespace ${namespace} leads nowhere`);
+    if (answer.status === 400 || answer.status === 414) throw unprintable(segments);
     if (answer.status !== 200) throw cannotTell(segments, answer);
     return mountOf(answer, segments);
   }
@@ -143,6 +144,13 @@ function notKV(segments: Segments, why: string): OperatorError {
   return new OperatorError(
     "NotKV",
     `${segments.join("/")} is not in a KV engine: ${why}; choose a path below a KV mount`,
+  );
+}
+
+function unprintable(segments: Segments): OperatorError {
+  return new OperatorError(
+    "InvalidPath",
+    `Vault refuses to look at the path ${JSON.stringify(segments.join("/"))}: check it for unprintable characters, such as a space that is none, and for its length`,
   );
 }
 
