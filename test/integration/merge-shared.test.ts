@@ -65,15 +65,28 @@ describe.each(engines)("on KV %s", (engine) => {
   });
 });
 
-test("another cluster's mark covers a secret for those who merge as well, and is not wiped", async () => {
+describe("another cluster's mark covers a secret for those who merge as well, and is not wiped:", () => {
   const theirs = { "managed-by": "kms-vault-operator", owner: "a/b", uid: "0b9f6f6e", cluster: "another-cluster" };
-  await world.foreignV2("covered", { theirs: "x" });
-  await world.foreignCustom("covered", theirs);
-  await world.apply("covered", { path: `${world.v2}/covered`, writeMode, secrets: await world.entries({ mine: "1" }) });
-  await world.settled("covered", "PathConflict");
-  await world.poke("covered");
-  expect(await world.atV2("covered")).toEqual({ theirs: "x" });
-  expect(await world.customOf("covered")).toEqual(theirs);
+
+  test("it was there first", async () => {
+    const secrets = await world.entries({ mine: "1" });
+    await world.foreignV2("covered", { theirs: "x" });
+    await world.foreignCustom("covered", theirs);
+    await world.apply("covered", { path: `${world.v2}/covered`, writeMode, secrets });
+    await world.settled("covered", "PathConflict");
+    await world.poke("covered");
+    expect(await world.atV2("covered")).toEqual({ theirs: "x" });
+    expect(await world.customOf("covered")).toEqual(theirs);
+  });
+
+  test("it came later, beside the object's own", async () => {
+    await merged("seized", `${world.v2}/seized`, { mine: "1" });
+    const both = { ...(await world.customOf("seized")), ...theirs };
+    await world.foreignCustom("seized", both);
+    await world.poke("seized");
+    await world.settled("seized", "PathConflict");
+    expect(await world.customOf("seized")).toEqual(both);
+  });
 });
 
 test("an edit of a Partial that frees a key wakes who waits for it", async () => {
