@@ -10,7 +10,7 @@ export NODE_USE_ENV_PROXY = 1
 vitest = $(NODE) $(BIN)/vitest run --project $(1) $(if $(REPORTS),--reporter=default --reporter=json --outputFile.json=$(REPORTS)/$(1).json)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test ok bench build generate clean install toolchain test-unit test-integration test-slow \
+.PHONY: help demo test ok bench build generate clean install toolchain test-unit test-integration test-model test-slow \
   test-chaos check-format check-lint check-types check-architecture check-unused check-generated
 
 help: ## list the commands (default)
@@ -19,7 +19,7 @@ help: ## list the commands (default)
 demo: build ## see it work on real servers in your terminal; ARGS=--once checks every step and ends
 	@$(NODE) tools/demo/main.ts $(ARGS)
 
-test: test-unit test-integration ## all tests but the slow ones
+test: test-unit test-integration test-model ## all tests but the slow ones
 
 ok: check-format check-lint check-types check-architecture check-unused check-generated test-unit ## every check, and the unit tests
 
@@ -32,6 +32,9 @@ test-unit: install ## tests that touch nothing outside the process
 test-integration: install toolchain build ## tests on real servers
 	@$(NODE) tools/toolchain/main.ts moto_server glauth vault-auth-plugins >/dev/null
 	$(call vitest,integration)
+
+test-model: install toolchain ## random sequences of all that can happen, against a model; two minutes, or MODEL_SECONDS
+	$(call vitest,model)
 
 test-slow: install toolchain ## tests that need real seconds: leases, token life, fail-over
 	$(call vitest,slow)

@@ -1,5 +1,6 @@
-// One runner, four classes of test (docs/concepts and CONTRIBUTING.md name them): unit touches nothing outside the
-// process, integration starts the real servers once, slow holds what needs real seconds, chaos breaks what it stands on.
+// One runner, five classes of test (docs/concepts and CONTRIBUTING.md name them): unit touches nothing outside the
+// process, integration starts the real servers once, model plays sequences drawn at random on them, slow holds what needs
+// real seconds, chaos breaks what it stands on.
 import { defineConfig } from "vitest/config";
 
 const servers = {

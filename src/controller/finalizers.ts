@@ -21,13 +21,14 @@ export function finalizersOf({ finalizers: present = [], annotations }: Metadata
 export function finalizerEdit(policy: DeletionPolicy | undefined, metadata: Metadata): MetadataEdit | undefined {
   const { present, added } = finalizersOf(metadata);
   const { add, remove } = finalizerChange(policy, { present, added });
-  if (add === undefined && remove.length === 0) return undefined;
   const withChange = (finalizers: readonly string[]): readonly string[] => [
     ...finalizers.filter((finalizer) => !remove.includes(finalizer)),
     ...(add === undefined ? [] : [add]),
   ];
-  const { [addedFinalizersAnnotation]: _former, ...annotations } = metadata.annotations ?? {};
+  const { [addedFinalizersAnnotation]: before = "", ...annotations } = metadata.annotations ?? {};
   const ours = withChange(added).join(",");
+  // Also where somebody took one of ours off: it would count as ours if they put it on again.
+  if (add === undefined && remove.length === 0 && ours === before) return undefined;
   return {
     finalizers: withChange(present),
     annotations: ours === "" ? annotations : { ...annotations, [addedFinalizersAnnotation]: ours },

@@ -235,9 +235,11 @@ export class VaultTransport {
       const retryAfterMs = parseRetryAfter(headers["retry-after"]?.toString(), this.#clock.now());
       throw outage({ address: server.address, status, errors, requestId, retryAfterMs });
     }
+    // OpenBao's answer to a PATCH of what is not there; nothing is concluded from it.
+    const isPatchOfNothing = request.method === "PATCH" && status === 404;
     // Whatever a proxy's own page says (a 404 most of all) says nothing about what Vault holds.
     const isVaults = isJsonObject(body) && ("errors" in body || "request_id" in body);
-    if (!isVaults && status !== 204 && !(status === 400 && text === "")) {
+    if (!isVaults && status !== 204 && !(text === "" && (status === 400 || isPatchOfNothing))) {
       throw nonsense(server.address, `${method} ${path}`, `HTTP ${status} without an answer of Vault's`);
     }
     const warnings = cleaned(stringsAt(body, "warnings"), sent);

@@ -28,13 +28,13 @@ afterAll(async () => {
 describe("KV v2", () => {
   test("absent, written, read, written again, removed", async () => {
     const destination = await access.resolve(`${v2}/data/team/app`);
-    expect(await access.observe(destination)).toEqual({ state: "absent" });
-    expect(await access.read(destination)).toEqual({ state: "absent" });
+    expect(await access.observe(destination)).toMatchObject({ state: "absent" });
+    expect(await access.read(destination)).toMatchObject({ state: "absent" });
 
     const first = await access.write(destination, plain({ user: "canary-one", empty: "" }), 0);
     expect(first?.version).toBe(1);
-    expect(await access.observe(destination)).toEqual({ state: "present", revision: first });
-    expect(opened(await access.read(destination))).toEqual({
+    expect(await access.observe(destination)).toMatchObject({ state: "present", revision: first });
+    expect(opened(await access.read(destination))).toMatchObject({
       state: "present",
       revision: first,
       data: { user: "canary-one", empty: "" },
@@ -42,11 +42,11 @@ describe("KV v2", () => {
 
     const second = await access.write(destination, plain({ user: "canary-two" }), 1);
     expect(second?.version).toBe(2);
-    expect(await access.observe(destination)).toEqual({ state: "present", revision: second });
+    expect(await access.observe(destination)).toMatchObject({ state: "present", revision: second });
 
     await access.remove(destination);
     expect((await admin.ask("GET", `${v2}/metadata/team/app`)).status).toBe(404);
-    expect(await access.observe(destination)).toEqual({ state: "absent" });
+    expect(await access.observe(destination)).toMatchObject({ state: "absent" });
     await access.remove(destination);
   });
 
@@ -64,22 +64,22 @@ describe("KV v2", () => {
     const destination = await access.resolve(`${v2}/gone`);
     const revision = await access.write(destination, plain({ a: "1" }), 0);
     await admin.send("DELETE", `${v2}/data/gone`);
-    expect(await access.observe(destination)).toEqual({ state: "deleted", revision });
-    expect(await access.read(destination)).toEqual({ state: "deleted", revision });
+    expect(await access.observe(destination)).toMatchObject({ state: "deleted", revision });
+    expect(await access.read(destination)).toMatchObject({ state: "deleted", revision });
     await admin.send("PUT", `${v2}/undelete/gone`, { versions: [1] });
-    expect(await access.observe(destination)).toEqual({ state: "present", revision });
+    expect(await access.observe(destination)).toMatchObject({ state: "present", revision });
     await admin.send("PUT", `${v2}/destroy/gone`, { versions: [1] });
-    expect(await access.observe(destination)).toEqual({ state: "deleted", revision });
-    expect(await access.read(destination)).toEqual({ state: "deleted", revision });
+    expect(await access.observe(destination)).toMatchObject({ state: "deleted", revision });
+    expect(await access.read(destination)).toMatchObject({ state: "deleted", revision });
     expect((await access.write(destination, plain({ a: "2" }), 1))?.version).toBe(2);
   });
 
   test("a version whose deletion lies ahead is alive", async () => {
     const destination = await access.resolve(`${v2}/later`);
     await admin.send("POST", `${v2}/metadata/later`, { delete_version_after: "1h" });
-    expect(await access.observe(destination)).toEqual({ state: "absent" });
+    expect(await access.observe(destination)).toMatchObject({ state: "absent" });
     const revision = await access.write(destination, plain({ a: "1" }), 0);
-    expect(await access.observe(destination)).toEqual({ state: "present", revision });
+    expect(await access.observe(destination)).toMatchObject({ state: "present", revision });
     expect((await access.read(destination)).state).toBe("present");
   });
 
@@ -106,7 +106,7 @@ describe("KV v1", () => {
   test("absent, written, read, removed", async () => {
     const destination = await access.resolve(`${v1}/data/app`);
     expect(destination).toEqual({ namespace: "", mount: v1, engineVersion: "v1", path: "data/app" });
-    expect(await access.observe(destination)).toEqual({ state: "absent" });
+    expect(await access.observe(destination)).toMatchObject({ state: "absent" });
     expect(await access.write(destination, plain({ a: "canary-one" }))).toBeUndefined();
     expect(opened(await access.observe(destination))).toEqual({ state: "present", data: { a: "canary-one" } });
     expect((await admin.send("GET", `${v1}/data/app`)).data).toEqual({ a: "canary-one" });
@@ -190,7 +190,7 @@ describe("a mount that is not what it was", () => {
     const destination = await access.resolve(`${mount}/x`);
     await access.write(destination, plain({ a: "1" }), 0);
     await admin.send("DELETE", `sys/mounts/${mount}`);
-    expect(await access.observe(destination)).toEqual({ state: "absent" });
+    expect(await access.observe(destination)).toMatchObject({ state: "absent" });
     await access.remove(destination);
     await expect(access.write(destination, plain({ a: "1" }), 0)).rejects.toMatchObject({ code: "NotKV" });
     await expect(access.resolve(`${mount}/x`)).rejects.toMatchObject({ code: "EngineUnknown" });
@@ -219,14 +219,14 @@ describe("a mount that is not what it was", () => {
 
   test("KV v1 addressed as KV v2 does not crash", async () => {
     const destination = { namespace: "", mount: v1, engineVersion: "v2", path: "x" } as const;
-    expect(await access.observe(destination)).toEqual({ state: "absent" });
+    expect(await access.observe(destination)).toMatchObject({ state: "absent" });
     await expect(access.write(destination, plain({ a: "1" }), 0)).rejects.toMatchObject({ code: "EngineMismatch" });
   });
 
   test("a namespace that is not there is no empty place", async () => {
     const destination = { namespace: uniqueName("none"), mount: v2, engineVersion: "v2", path: "x" } as const;
-    await expect(access.observe(destination)).rejects.toMatchObject({ code: "VaultUnavailable" });
-    await expect(access.remove(destination)).rejects.toMatchObject({ code: "VaultUnavailable" });
+    await expect(access.observe(destination)).rejects.toMatchObject({ code: "EngineUnknown" });
+    await expect(access.remove(destination)).rejects.toMatchObject({ code: "EngineUnknown" });
   });
 });
 
@@ -261,14 +261,14 @@ describe("policies", () => {
       [`${v2}/metadata/*`]: ["delete"],
     });
     const destination = await limitedAccess.resolve(`${v2}/data/original`, "v2");
-    expect(await limitedAccess.observe(destination)).toEqual({ state: "absent" });
+    expect(await limitedAccess.observe(destination)).toMatchObject({ state: "absent" });
     const revision = await limitedAccess.write(destination, plain({ a: "1" }), 0);
     requests.length = 0;
     const observed = await limitedAccess.observe(destination);
-    expect(opened(observed)).toEqual({ state: "present", revision, data: { a: "1" } });
+    expect(opened(observed)).toMatchObject({ state: "present", revision, data: { a: "1" } });
     expect(requests).toEqual(["GET 200"]);
     await admin.send("DELETE", `${v2}/data/original`);
-    expect(await limitedAccess.observe(destination)).toEqual({ state: "deleted", revision });
+    expect(await limitedAccess.observe(destination)).toMatchObject({ state: "deleted", revision });
     await limitedAccess.remove(destination);
     expect((await admin.ask("GET", `${v2}/metadata/original`)).status).toBe(404);
     await close();

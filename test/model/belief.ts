@@ -84,7 +84,7 @@ export interface Seen {
   readonly objects: Readonly<Record<string, SeenObject>>;
 }
 
-export function seenOf(world: World): Seen {
+function seenOf(world: World): Seen {
   return {
     places: Object.fromEntries(placeNames.map((name) => [name, seenPlace(world.places[name])])),
     marks: Object.fromEntries(

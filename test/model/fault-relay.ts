@@ -25,6 +25,12 @@ export class FaultPoint {
     this.#strike = strike;
   }
 
+  /** Strikes now, whatever is on its way. */
+  strike(strike: () => void): void {
+    this.#strike = strike;
+    this.#hit(() => {});
+  }
+
   /** Nothing is armed any more, and calls pass again. */
   reset(): void {
     this.#remaining = Number.POSITIVE_INFINITY;
@@ -45,11 +51,12 @@ export class FaultPoint {
 
   /**
    * Lets a call pass, or strikes.
+   * @param counts whether the call changes something
    * @param pass has the server answer; what it resolves to sends the answer on
    */
-  async call(isCounted: boolean, pass: () => Promise<() => void>, lose: () => void): Promise<void> {
+  async call(counts: boolean, pass: () => Promise<() => void>, lose: () => void): Promise<void> {
     if (this.#hasStruck) return lose();
-    const moment = isCounted ? this.#count() : undefined;
+    const moment = counts ? this.#count() : undefined;
     if (moment === "before") return this.#hit(lose);
     this.#passing += 1;
     try {

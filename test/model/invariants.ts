@@ -1,7 +1,7 @@
 // What must hold whatever the model says, told from what users and outsiders did and from what is seen, without the
 // model: no foreign data is lost, no key of a living object is, and nothing is gone that a living object says it holds.
 import type { Seen } from "./belief.ts";
-import type { Facts, ObjectStep, OutsiderStep, Step } from "./steps.ts";
+import type { Facts, OutsiderStep, Step } from "./steps.ts";
 import { changed, created } from "./steps.ts";
 import {
   canonical,
@@ -44,7 +44,7 @@ export class Invariants {
     if (!facts.done || step.do === "kms") return;
     if ("place" in step && step.do !== "create") return this.#noteOutsider(step, facts);
     const before = this.#objects.get(step.object);
-    const object = step.do === "create" ? created(step, facts) : before && changed(before, step as ObjectStep);
+    const object = step.do === "create" ? created(step, facts) : before && changed(before, step);
     if (object === undefined) this.#objects.delete(step.object);
     else this.#noteObject(step.object, object);
   }

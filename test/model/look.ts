@@ -77,8 +77,8 @@ class Way {
   }
 
   /** The operator has learnt of a version of its own, unless it knows of a later one. */
-  remember({ place, revision, data }: Placed): void {
-    if (revision === undefined || data === undefined) return;
+  remember({ place, revision }: Placed): void {
+    if (revision === undefined) return;
     const { known } = this.#world;
     if (isLater(known[place], revision)) return;
     this.#world = { ...this.#world, known: { ...known, [place]: revision } };
@@ -93,31 +93,23 @@ function sync(way: Way, object: Secret): void {
   if (object.suspended) return report("Suspended");
   if (object.note !== undefined) way.remember(object.note);
   if (!isHolder(way.world, object)) return report("PathConflict");
-  const kept = prepareFinalizers(way, object);
+  prepareFinalizers(way, object);
   const { ready, note } = write(way, object);
   if (note !== undefined) mark(way, object);
-  const noted = note === undefined ? way.world.objects[way.name]?.note : leaveFormer(way, object, { ready, note });
-  if (noted === undefined) return report(ready);
-  // Whatever came of the write: what was taken away is not remembered, or it would be taken from a user later.
-  const { finalizers: _finalizers, ...others } = noted;
-  report(ready, { ...others, ...(kept.length > 0 && { finalizers: kept }) });
+  report(ready, note && leaveFormer(way, object, { ready, note }));
 }
 
-/** A policy's finalizer is on the object before anything is in Vault; what was added for none is taken away. */
-function prepareFinalizers(way: Way, object: Secret): readonly Finalizer[] {
-  const added = addedTo(object);
+/**
+ * A policy's finalizer is on the object before anything is in Vault; what was added for none is taken away. What somebody
+ * else took off is not the operator's any more, whoever puts it on again.
+ */
+function prepareFinalizers(way: Way, object: Secret): void {
   const wanted = object.policy === undefined ? undefined : finalizerOf[object.policy];
-  const kept = added.filter((finalizer) => finalizer === wanted);
-  if (wanted !== undefined && !object.finalizers.includes(wanted)) {
-    const finalizers = [...new Set([...added, wanted])].toSorted();
-    way.callOn((now) => ({ ...now, note: { place: object.place, ...now.note, finalizers } }));
-    way.callOn((now) => withFinalizer(now, wanted, true));
-    kept.push(wanted);
-  }
-  for (const finalizer of added.filter((one) => one !== wanted)) {
-    way.callOn((now) => withFinalizer(now, finalizer, false));
-  }
-  return kept;
+  const lacks = wanted !== undefined && !object.finalizers.includes(wanted) ? [wanted] : [];
+  const before = addedTo(object);
+  const added = [...before.filter((finalizer) => finalizer === wanted), ...lacks];
+  const kept = object.finalizers.filter((finalizer) => !before.includes(finalizer) || added.includes(finalizer));
+  way.callOn((now) => ({ ...now, finalizers: [...kept, ...lacks].toSorted(), added }));
 }
 
 const finalizerOf: Readonly<Record<Policy, Finalizer | undefined>> = {
@@ -126,9 +118,8 @@ const finalizerOf: Readonly<Record<Policy, Finalizer | undefined>> = {
   Destroy: "contract",
 };
 
-/** What the operator put on by its record, as far as nobody took it off. */
-function addedTo({ note, finalizers }: Secret): Finalizer[] {
-  return (note?.finalizers ?? []).filter((finalizer) => finalizers.includes(finalizer));
+function addedTo({ added, finalizers }: Secret): Finalizer[] {
+  return added.filter((finalizer) => finalizers.includes(finalizer));
 }
 
 interface Written {
@@ -158,7 +149,7 @@ function write(way: Way, object: Secret): Written {
   });
   if (existing !== undefined && sameValues(data, existing)) {
     // What was kept because an entry failed is only ours when we wrote it.
-    const isOurs = failing.length === 0 || noted?.data !== undefined;
+    const isOurs = failing.length === 0 || noted !== undefined;
     return { ready, ...(isOurs && { note: noteOf(revisionOf(place)) }) };
   }
   if (existing !== undefined && Object.keys(existing).length > 0 && !mayOverwrite(world, object)) {
@@ -198,7 +189,7 @@ function living(world: World): Secret[] {
 function mayOverwrite(world: World, object: Secret): boolean {
   const place = world.places[object.place];
   if (place.engine === "v1" || object.adopt || place.mark !== undefined) return true;
-  if (object.note?.place === object.place && object.note.data !== undefined) return true;
+  if (object.note?.place === object.place) return true;
   const revision = revisionOf(place);
   const noted = Object.values(world.objects).some(
     ({ note }) => note?.place === object.place && note.revision === revision,
@@ -208,7 +199,7 @@ function mayOverwrite(world: World, object: Secret): boolean {
 
 function isAsNoted(place: Place, note: Note): boolean {
   const data = liveData(place);
-  if (data === undefined || note.data === undefined) return false;
+  if (data === undefined) return false;
   return place.engine === "v2" ? revisionOf(place) === note.revision : sameValues(data, note.data);
 }
 
@@ -263,18 +254,22 @@ function effectivePolicy(object: Secret): Policy {
 }
 
 /** Removes what an object wrote at a place, if it is its own still and no living object names it. */
-function removePlace(way: Way, object: Secret, { place: placed, policy }: { place: Placed; policy: Policy }): void {
+function removePlace(
+  way: Way,
+  object: Secret,
+  { place: placed, policy }: { place: Pick<Placed, "place"> & Partial<Placed>; policy: Policy },
+): void {
   const { world } = way;
   const place = world.places[placed.place];
   if (policy === "Retain" || (policy === "SoftDelete" && place.engine === "v1")) return;
   if (living(world).some((other) => other.uid !== object.uid && other.place === placed.place)) return;
-  if (place.versions.length === 0 || !isOurs(place, object, placed)) return;
+  if (place.versions.length === 0 || !isStillIts(place, object, placed)) return;
   if (policy === "Destroy") way.call(wiped(world, placed.place));
   else if (liveData(place) !== undefined) way.call(withLatest(world, placed.place, { deleted: true }));
 }
 
 /** The mark tells, where there is one; else the version, or on KV v1 what stands there. */
-function isOurs(place: Place, { uid }: Secret, { revision, data }: Placed): boolean {
+function isStillIts(place: Place, { uid }: Secret, { revision, data }: Partial<Placed>): boolean {
   if (place.engine === "v1") return data !== undefined && sameValues(liveData(place) ?? {}, data);
   return place.mark === undefined ? revision !== undefined && revisionOf(place) === revision : place.mark === uid;
 }

@@ -45,12 +45,13 @@ describe.each<Engine>(["v1", "v2"])("on KV %s:", (engine) => {
     expect(seen.objects).toMatchObject({ a: { ready: "Synced" } });
   });
 
-  test("one that had the path before an older object came, and is the loser since, is deleted", async () => {
+  test("one that had the path before an older object came, which says the same, is deleted as the loser", async () => {
     const seen = await run(
       create("a", "y", { k: "1" }, { policy: "Destroy" }),
       settle,
       { do: "age" },
-      create("b", "x", { k: "2" }, { policy: "Destroy" }),
+      // As that of the other, so that neither version nor value tells whose it is.
+      create("b", "x", { k: "1" }, { policy: "Destroy" }),
       settle,
       { do: "move", object: "a", to: "x" },
       settle,
@@ -119,7 +120,7 @@ describe.each<Engine>(["v1", "v2"])("on KV %s:", (engine) => {
     const seen = await run(
       create("a", "x", { k: "1" }, { policy: "Destroy" }),
       settle,
-      { do: "crash", passing: 0, moment: "before" },
+      { do: "kill" },
       { do: "edit", object: "a", key: "k", value: "2" },
       { do: "policy", object: "a" },
       { do: "delete", object: "a" },
@@ -133,6 +134,20 @@ describe.each<Engine>(["v1", "v2"])("on KV %s:", (engine) => {
       create("a", "x", { k: "1" }, { policy: "Destroy" }),
       settle,
       { do: "policy", object: "a" },
+      settle,
+      { do: "finalizer", object: "a", on: true },
+      settle,
+    );
+    expect(seen.objects["a"]).toMatchObject({ finalizers: ["contract"], ready: "Synced" });
+  });
+
+  test("nor when the user has taken that one off while the operator was away", async () => {
+    const seen = await run(
+      create("a", "x", { k: "1" }, { policy: "Destroy" }),
+      settle,
+      { do: "kill" },
+      { do: "policy", object: "a" },
+      { do: "finalizer", object: "a", on: false },
       settle,
       { do: "finalizer", object: "a", on: true },
       settle,

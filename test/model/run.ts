@@ -19,10 +19,19 @@ export type Move =
   | { readonly do: "rewrite"; readonly place: PlaceName; readonly data: Values }
   /** The operator ends at a call that changes something, after so many of them, and stays away until it shall settle. */
   | { readonly do: "crash"; readonly passing: number; readonly moment: Moment }
+  /** The operator ends now, and stays away until it shall settle. */
+  | { readonly do: "kill" }
   /** Whatever is created from now on is younger than what is there: Kubernetes counts whole seconds. */
   | { readonly do: "age" }
   /** The namespace is deleted, and with it its objects. */
   | { readonly do: "terminate" };
+
+const courses = ["settle", "swap", "rewrite", "crash", "kill", "age", "terminate"] as const;
+
+/** Whether a move is one step. */
+function isStep(move: Move): move is Step {
+  return !courses.some((course) => course === move.do);
+}
 
 export interface Scenario {
   readonly engines: Readonly<Record<PlaceName, Engine>>;
@@ -30,7 +39,7 @@ export interface Scenario {
 }
 
 /** How long the operator may take to come to rest, ms: more than it ever needs, since only a failure waits for it. */
-const restMs = Number(process.env["MODEL_REST_MS"] ?? 8_000);
+const restMs = 8_000;
 
 /**
  * @returns what is seen in the end
@@ -68,6 +77,7 @@ class Run {
   }
 
   async make(move: Move): Promise<void> {
+    if (isStep(move)) return this.#step(move);
     switch (move.do) {
       case "settle":
         return this.settle();
@@ -76,6 +86,11 @@ class Run {
         this.#log.push(canonical(move));
         this.#isArmed = true;
         return this.#system.arm(move.passing, move.moment);
+      case "kill":
+        if (this.#isDown) return;
+        this.#system.kill();
+        await this.#noticeCrash();
+        return;
       case "age":
         return untilNextSecond();
       case "swap":
@@ -88,8 +103,6 @@ class Run {
         await this.#system.terminate();
         for (const object of objectNames) await this.#step({ do: "delete", object });
         return;
-      default:
-        return this.#step(move);
     }
   }
 
@@ -148,11 +161,7 @@ class Run {
   }
 
   async #step(step: Step): Promise<void> {
-    // What the operator last heard of an object is a little old. Only its edits come in order: before an outsider or
-    // KMS does something, the operator is to know all of them, or the model would have to know how old its view is. A
-    // forged status is written over by a look that was under way.
-    const isInOrder = "object" in step && step.do !== "forge";
-    if (!isInOrder && this.#isStirred && !this.#isDown) await this.settle();
+    if (!this.#isInOrder(step) && this.#isStirred && !this.#isDown) await this.settle();
     if (this.#isTerminating && step.do === "create") return;
     await this.#noticeCrash();
     const facts = await this.#system.carryOut(step);
@@ -162,6 +171,16 @@ class Run {
     this.#belief = stepped(before, step, facts);
     this.#isStirred = true;
     if (this.#belief.size === 0) throw this.#failure("the answer to the last step", before);
+  }
+
+  /**
+   * Whether it makes no difference to what may come of a step how much the operator has heard of those before. What it
+   * last heard of an object is a little old, but edits come to it in order. Not so what an outsider or KMS does, nor what
+   * a look that is under way may write over (a forged status, finalizers), nor the edit of an object whose deletion is.
+   */
+  #isInOrder(step: Step): boolean {
+    if (!("object" in step) || step.do === "forge" || step.do === "finalizer") return false;
+    return [...this.#belief.values()].every(({ objects }) => objects[step.object]?.deleting !== true);
   }
 
   /** @returns whether the operator is down */

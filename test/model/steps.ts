@@ -1,7 +1,6 @@
 // What users and outsiders do, one call each, and what it makes of the world before the operator looks. The same
 // functions say what the real servers are to be told (system.ts), so the two cannot drift apart.
 import {
-  type Entry,
   type Finalizer,
   type ObjectName,
   type PlaceName,
@@ -45,7 +44,7 @@ export type OutsiderStep = { readonly place: PlaceName } & (
   | { readonly do: "softDelete" | "undelete" | "destroy" | "wipe" }
 );
 
-export interface KmsStep {
+interface KmsStep {
   readonly do: "kms";
   readonly up: boolean;
 }
@@ -65,27 +64,16 @@ export interface Facts {
 
 /** The world after a step; undefined where the servers would have answered otherwise than they did. */
 export function after(world: World, step: Step, facts: Facts): World | undefined {
-  switch (step.do) {
-    case "kms":
-      return { ...world, kmsUp: step.up };
-    case "write":
-      return written(world, step.place, step.data);
-    case "softDelete":
-    case "undelete":
-    case "destroy":
-    case "wipe":
-      return meddled(world, step);
-    case "create": {
-      const isThere = world.objects[step.object] !== undefined;
-      if (isThere === facts.done) return undefined;
-      return facts.done ? withObject(world, step.object, created(step, facts)) : world;
-    }
-    default: {
-      const object = world.objects[step.object];
-      if ((object !== undefined && !isRefused(object, step)) !== facts.done) return undefined;
-      return facts.done && object ? withObject(world, step.object, changed(object, step)) : world;
-    }
+  if (step.do === "kms") return { ...world, kmsUp: step.up };
+  if (step.do === "create") {
+    const isThere = world.objects[step.object] !== undefined;
+    if (isThere === facts.done) return undefined;
+    return facts.done ? withObject(world, step.object, created(step, facts)) : world;
   }
+  if ("place" in step) return meddled(world, step);
+  const object = world.objects[step.object];
+  if ((object !== undefined && !isRefused(object, step)) !== facts.done) return undefined;
+  return facts.done && object ? withObject(world, step.object, changed(object, step)) : world;
 }
 
 /** The object as it is created. */
@@ -99,6 +87,7 @@ export function created(step: CreateStep, { uid = "", order = "" }: Facts): Secr
     ...(step.policy && { policy: step.policy }),
     suspended: false,
     finalizers: step.finalizer ? ["contract"] : [],
+    added: [],
     adopt: false,
     orphan: false,
     deleting: false,
@@ -164,18 +153,13 @@ export function withFinalizer(object: Secret, finalizer: Finalizer, on: boolean)
 /** An object keeps one entry at least. */
 function without(object: Secret, key: string): Secret {
   const { [key]: _entry, ...others } = object.entries;
-  return Object.keys(others).length === 0 ? object : { ...object, entries: others as Record<string, Entry> };
+  return Object.keys(others).length === 0 ? object : { ...object, entries: others };
 }
 
-function meddled(world: World, step: Exclude<OutsiderStep, { readonly do: "write" }>): World {
+function meddled(world: World, step: OutsiderStep): World {
+  if (step.do === "write") return written(world, step.place, step.data);
   if (step.do === "wipe") return wiped(world, step.place);
   if (world.places[step.place].engine === "v1") return world;
-  switch (step.do) {
-    case "softDelete":
-      return withLatest(world, step.place, { deleted: true });
-    case "undelete":
-      return withLatest(world, step.place, { deleted: false });
-    case "destroy":
-      return withLatest(world, step.place, { destroyed: true });
-  }
+  if (step.do === "destroy") return withLatest(world, step.place, { destroyed: true });
+  return withLatest(world, step.place, { deleted: step.do === "softDelete" });
 }

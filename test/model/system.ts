@@ -6,9 +6,10 @@ import type { ObjectPath } from "../env/kube-client.ts";
 import type { Operator } from "../env/operator.ts";
 import { uniqueName } from "../env/unique.ts";
 import { kmsVaultSecret, secretPath } from "../gen/manifests.ts";
-import type { Seen, SeenObject, SeenPlace } from "./belief.ts";
+import type { Seen } from "./belief.ts";
 import type { Moment } from "./fault-relay.ts";
 import type { Servers } from "./servers.ts";
+import { Sight } from "./sight.ts";
 import {
   changed,
   created,
@@ -18,13 +19,20 @@ import {
   type OutsiderStep,
   type Step,
 } from "./steps.ts";
-import { type Engine, type ObjectName, objectNames, type PlaceName, placeNames, type Secret } from "./world.ts";
+import { type Engine, type ObjectName, objectNames, type PlaceName, type Secret } from "./world.ts";
 
 // oxlint-disable-next-line typescript/no-explicit-any -- answers of real servers, looked into by tests only
 type Answer = any;
 
 /** What decrypts to nothing: base64, but no ciphertext of any key. */
 const garbage = Buffer.from("no ciphertext at all").toString("base64");
+
+/** In place of an answer: the operator has changed the object just before. */
+const conflict = Symbol("conflict");
+
+function isConflict({ status, body }: HttpError): boolean {
+  return status === 409 && (body as { readonly reason?: unknown }).reason === "Conflict";
+}
 
 /**
  * An object that leads nowhere. Watches tell everything in order, so once its last edit has been looked at, the operator
@@ -41,14 +49,14 @@ export class System implements AsyncDisposable {
   readonly #engines: Readonly<Record<PlaceName, Engine>>;
   /** What each object says, as far as users have a say in it. */
   readonly #said = new Map<ObjectName, Secret>();
-  /** Data of KV v2 versions, which do not change, by creation time. */
-  readonly #versions = new Map<string, unknown>();
+  readonly #sight: Sight;
   #operator: Operator | undefined;
   #pokes = 0;
 
   constructor(servers: Servers, engines: Readonly<Record<PlaceName, Engine>>) {
     this.#servers = servers;
     this.#engines = engines;
+    this.#sight = new Sight(servers, engines, this.namespace);
   }
 
   async open(): Promise<void> {
@@ -74,6 +82,11 @@ export class System implements AsyncDisposable {
     this.#servers.point.arm(passing, moment, () => this.#operator?.signal("SIGKILL"));
   }
 
+  /** Ends the operator now. */
+  kill(): void {
+    this.#servers.point.strike(() => this.#operator?.signal("SIGKILL"));
+  }
+
   /** Whether the operator has been ended; then it has, and nothing of it is on its way any more. */
   async hasCrashed(): Promise<boolean> {
     if (!this.#servers.point.hasStruck) return false;
@@ -88,21 +101,13 @@ export class System implements AsyncDisposable {
   }
 
   async carryOut(step: Step): Promise<Facts> {
-    switch (step.do) {
-      case "kms":
-        await this.#servers.kms.faults(step.up ? {} : { outage: "error", operations: ["Decrypt"] });
-        return { done: true };
-      case "create":
-        return this.#create(step);
-      case "write":
-      case "softDelete":
-      case "undelete":
-      case "destroy":
-      case "wipe":
-        return { done: true, ...(await this.#meddle(step)) };
-      default:
-        return this.#change(step);
+    if (step.do === "kms") {
+      await this.#servers.kms.faults(step.up ? {} : { outage: "error", operations: ["Decrypt"] });
+      return { done: true };
     }
+    if (step.do === "create") return this.#create(step);
+    if ("object" in step) return this.#change(step);
+    return { done: true, ...(await this.#meddle(step)) };
   }
 
   /** What the objects say, by name; of those only that are, or may still be, there. */
@@ -112,7 +117,7 @@ export class System implements AsyncDisposable {
 
   /** Versions at a place, 0 on KV v1. */
   async versionsAt(place: PlaceName): Promise<number> {
-    return this.#engines[place] === "v1" ? 0 : (await this.#seePlace(place)).length;
+    return this.#engines[place] === "v1" ? 0 : (await this.#sight.place(place)).length;
   }
 
   /** Somebody deletes the namespace: nothing is created in it any more, and its objects are deleted. */
@@ -144,19 +149,8 @@ export class System implements AsyncDisposable {
     }
   }
 
-  async see(): Promise<Seen> {
-    const [places, marks, objects] = await Promise.all([
-      Promise.all(placeNames.map(async (name) => [name, await this.#seePlace(name)] as const)),
-      Promise.all(placeNames.map(async (name) => [name, await this.#seeMark(name)] as const)),
-      Promise.all(objectNames.map(async (name) => [name, await this.#seeObject(name)] as const)),
-    ]);
-    const there = objects.flatMap(([name, object]) => (object === undefined ? [] : [[name, object] as const]));
-    const marked = marks.flatMap(([name, mark]) => (mark === undefined ? [] : [[name, mark] as const]));
-    return {
-      places: Object.fromEntries(places),
-      marks: Object.fromEntries(marked),
-      objects: Object.fromEntries(there),
-    };
+  see(): Promise<Seen> {
+    return this.#sight.see();
   }
 
   /** The operator's last words. */
@@ -190,6 +184,7 @@ export class System implements AsyncDisposable {
     const object = await this.#asked(() => this.#servers.kube.get(this.#path(step.object)));
     if (object === undefined || before === undefined) return { done: false };
     const answer = await this.#asked(() => this.#tell(step, object, before));
+    if (answer === conflict) return this.#change(step);
     if (answer === undefined) return { done: false };
     this.#said.set(step.object, changed(before, step) ?? before);
     return { done: true };
@@ -200,25 +195,18 @@ export class System implements AsyncDisposable {
     const path = this.#path(step.object);
     const annotated = (name: string, value: string | null) =>
       kube.patch(path, { metadata: { annotations: { [`k8s.patoarvizu.dev/${name}`]: value } } });
-    switch (step.do) {
-      case "delete":
-        return kube.delete(path);
-      case "adopt":
-        return annotated("adopt", step.on ? "true" : null);
-      case "orphan":
-        return annotated("deletion", step.on ? "orphan" : null);
-      case "finalizer": {
-        const others = (metadata.finalizers ?? []).filter((one: string) => one !== deleteFinalizer);
-        const finalizers = step.on ? [...others, deleteFinalizer] : others;
-        return kube.patch(path, { metadata: { finalizers, resourceVersion: metadata.resourceVersion } });
-      }
-      case "forge":
-        return kube.patch({ ...path, subresource: "status" }, { status: await this.#forged(step) });
-      default: {
-        const after = changed(before, step) ?? before;
-        return kube.patch(path, { spec: { deletionPolicy: null, suspend: null, ...(await this.#specOf(after)) } });
-      }
+    if (step.do === "delete") return kube.delete(path);
+    if (step.do === "adopt") return annotated("adopt", step.on ? "true" : null);
+    if (step.do === "orphan") return annotated("deletion", step.on ? "orphan" : null);
+    if (step.do === "forge")
+      return kube.patch({ ...path, subresource: "status" }, { status: await this.#forged(step) });
+    if (step.do === "finalizer") {
+      const others = (metadata.finalizers ?? []).filter((one: string) => one !== deleteFinalizer);
+      const finalizers = step.on ? [...others, deleteFinalizer] : others;
+      return kube.patch(path, { metadata: { finalizers, resourceVersion: metadata.resourceVersion } });
     }
+    const after = changed(before, step) ?? before;
+    return kube.patch(path, { spec: { deletionPolicy: null, suspend: null, ...(await this.#specOf(after)) } });
   }
 
   async #forged({ object, how }: Extract<ObjectStep, { readonly do: "forge" }>): Promise<object | null> {
@@ -245,7 +233,7 @@ export class System implements AsyncDisposable {
     if (step.do === "softDelete") await vault.delete(data);
     else if (step.do === "wipe") await vault.delete(`${mounts.v2}/metadata/${at}`);
     else {
-      const versions = [(await this.#seePlace(step.place)).length];
+      const versions = [(await this.#sight.place(step.place)).length];
       if (versions[0] !== 0) await vault.write(`${mounts.v2}/${step.do}/${at}`, { versions });
     }
     return {};
@@ -264,58 +252,14 @@ export class System implements AsyncDisposable {
     return { path, secrets, ...(policy && { deletionPolicy: policy }), ...(suspended && { suspend: true }) };
   }
 
-  async #seePlace(name: PlaceName): Promise<SeenPlace> {
-    const { vault, mounts } = this.#servers;
-    const at = this.#pathOf(name);
-    if (this.#engines[name] === "v1") return [(await vault.read(`${mounts.v1}/${at}`)) ?? "absent"];
-    const metadata = await vault.read(`${mounts.v2}/metadata/${at}`);
-    const versions = Object.entries<Answer>(metadata?.versions ?? {}).toSorted(
-      ([one], [other]) => Number(one) - Number(other),
-    );
-    return Promise.all(
-      versions.map(async ([version, { created_time: createdTime, deletion_time: deletionTime, destroyed }]) => {
-        if (destroyed) return "destroyed";
-        if (deletionTime !== "") return "deleted";
-        const known = this.#versions.get(createdTime);
-        if (known !== undefined) return known;
-        const data = (await vault.read(`${mounts.v2}/data/${at}?version=${version}`))?.data;
-        if (data !== undefined && data !== null) this.#versions.set(createdTime, data);
-        return data ?? "gone meanwhile";
-      }),
-    );
-  }
-
-  async #seeMark(name: PlaceName): Promise<string | undefined> {
-    if (this.#engines[name] === "v1") return undefined;
-    const metadata = await this.#servers.vault.read(`${this.#servers.mounts.v2}/metadata/${this.#pathOf(name)}`);
-    return metadata?.custom_metadata?.uid;
-  }
-
-  async #seeObject(name: ObjectName): Promise<SeenObject | undefined> {
-    const object = await this.#servers.kube.find(this.#path(name));
-    if (object === undefined) return undefined;
-    const { metadata, status } = object;
-    const condition = status?.conditions?.find(({ type }: Answer) => type === "Ready");
-    const isCurrent = condition !== undefined && condition.observedGeneration === metadata.generation;
-    const ready = isCurrent ? condition.reason : "none";
-    const version = ready === "Synced" ? status.record?.version : undefined;
-    const finalizers = (metadata.finalizers ?? []).map((one: string) =>
-      one === deleteFinalizer ? "contract" : "soft",
-    );
-    return {
-      deleting: metadata.deletionTimestamp !== undefined,
-      finalizers: finalizers.toSorted(),
-      ready,
-      ...(version !== undefined && { version }),
-    };
-  }
-
   /** The answer; undefined where the API server refuses for what the object is (not). */
   async #asked(ask: () => Promise<Answer>): Promise<Answer> {
     try {
       return await ask();
     } catch (error) {
-      if (error instanceof HttpError && [403, 404, 409, 422].includes(error.status)) return undefined;
+      if (!(error instanceof HttpError)) throw error;
+      if (isConflict(error)) return conflict;
+      if ([403, 404, 409, 422].includes(error.status)) return undefined;
       throw error;
     }
   }

@@ -28,7 +28,7 @@ export interface Place {
 }
 
 /** An item of `spec.secrets`. */
-export interface Entry {
+interface Entry {
   readonly value: string;
   /** Its ciphertext is garbage. */
   readonly broken: boolean;
@@ -41,8 +41,7 @@ export interface Placed {
   readonly place: PlaceName;
   /** KV v2: the version that was written or found to be right. */
   readonly revision?: string;
-  /** Absent: nothing was written there, and the record is only of finalizers. */
-  readonly data?: Values;
+  readonly data: Values;
 }
 
 /** Ours: contract is the one that a user may put there as well. */
@@ -52,8 +51,6 @@ export type Finalizer = "contract" | "soft";
 export interface Note extends Placed {
   /** The source, as it was written in full. */
   readonly digest?: string;
-  /** Those that the operator put on the object. */
-  readonly finalizers?: readonly Finalizer[];
   /** Places that the object has left and that are still to be removed. */
   readonly former?: readonly Placed[];
 }
@@ -69,6 +66,8 @@ export interface Secret {
   readonly suspended: boolean;
   /** Sorted. */
   readonly finalizers: readonly Finalizer[];
+  /** Those of them that the operator put on, as an annotation says. */
+  readonly added: readonly Finalizer[];
   readonly adopt: boolean;
   readonly orphan: boolean;
   readonly deleting: boolean;
