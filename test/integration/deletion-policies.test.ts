@@ -232,3 +232,34 @@ test.each([
   await world.untilGone(name);
   expect(await world.atV2(name)).toEqual({ k: "v" });
 });
+
+test("set by an edit that cannot be synced: what stands in Vault is removed with the object all the same", async () => {
+  await synced("unsynced", "v2", {});
+  await world.edit("unsynced", { path: "sys/nowhere", deletionPolicy: "Destroy" });
+  await world.settled("unsynced", "NotKV");
+  await untilFinalizers("unsynced", [deleteFinalizer]);
+  await world.remove("unsynced");
+  expect(await world.metadataOf("unsynced")).toBeUndefined();
+});
+
+describe("a status that was wiped does not make the operator's finalizer the user's:", () => {
+  test("the policy unset, it is taken off, and the object goes without its data", async () => {
+    await synced("wiped", "v2", { deletionPolicy: "Destroy" });
+    await world.forge("wiped", null);
+    await world.edit("wiped", { deletionPolicy: null });
+    await untilFinalizers("wiped", []);
+    await world.remove("wiped");
+    expect(await world.atV2("wiped")).toEqual({ k: "v" });
+  });
+
+  test("the policy unset and the object deleted while no operator ran", async () => {
+    await synced("wiped-offline", "v2", { deletionPolicy: "Destroy" });
+    await world.operator.stop();
+    await world.forge("wiped-offline", null);
+    await world.edit("wiped-offline", { deletionPolicy: null });
+    await world.delete("wiped-offline");
+    await world.start();
+    await world.untilGone("wiped-offline");
+    expect(await world.atV2("wiped-offline")).toEqual({ k: "v" });
+  });
+});

@@ -9,6 +9,7 @@ import { condition, openWorld, type World } from "./world.ts";
 
 const finalizers = [deleteFinalizer];
 const foreign = "example.com/foreign";
+const strangersMark = { "managed-by": "kms-vault-operator", owner: "a/b", uid: "0b9f6f6e", cluster: "another-cluster" };
 let world: World;
 
 beforeAll(async () => {
@@ -197,6 +198,13 @@ describe("objects of the original that were deleted before ours ever saw them fa
     expect(await world.versionOf(name)).toBeUndefined();
   });
 
+  test("without even a status, but not where another cluster's mark is", async () => {
+    await world.untilGone("upgraded-marked");
+    await world.event("upgraded-marked", "Released");
+    expect(await world.atV2("upgraded-marked")).toEqual({ k: "v" });
+    expect(await world.customOf("upgraded-marked")).toEqual(strangersMark);
+  });
+
   test("a path that leads nowhere is let go", async () => {
     await world.untilGone("upgraded-nowhere");
     await world.event("upgraded-nowhere", "Released");
@@ -210,11 +218,14 @@ async function upgradedObjects(): Promise<void> {
   await world.foreignV2("upgraded-v2", { k: "1" });
   await world.foreignV2("upgraded-v2", { k: "2" });
   await world.foreignV2("upgraded-engine", { k: "1" });
+  await world.foreignV2("upgraded-marked", { k: "v" });
+  await world.foreignCustom("upgraded-marked", strangersMark);
   const kvSettings = { engineVersion: "v1" };
   const specs = {
     "upgraded-v1": { path: `${v1}/upgraded-v1`, kvSettings },
     "upgraded-v2": { path: `${v2}/data/upgraded-v2`, kvSettings: { engineVersion: "v2", casIndex: 1 } },
     "upgraded-engine": { path: `${v2}/data/upgraded-engine`, kvSettings },
+    "upgraded-marked": { path: `${v2}/data/upgraded-marked` },
     "upgraded-nowhere": { path: "sys/mounts/x", kvSettings },
   };
   for (const [name, spec] of Object.entries(specs)) {
@@ -222,7 +233,7 @@ async function upgradedObjects(): Promise<void> {
     await world.kube.create(
       kmsVaultSecret(named, { ...spec, secrets: [{ key: "k", emptySecret: true }] }, { finalizers }),
     );
-    await world.forge(name, { created: true });
+    if (name !== "upgraded-marked") await world.forge(name, { created: true });
     await world.delete(name);
   }
 }

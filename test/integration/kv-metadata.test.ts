@@ -71,6 +71,16 @@ test("the same length of time in other words is no difference", async () => {
   expect(await metadataWrites("words", mark)).toBe(0);
 });
 
+test("a length of time that binary fractions do not hold is written once", async () => {
+  const mark = await world.mark();
+  await synced("fraction", { deleteVersionAfter: "1.1h" });
+  expect(await world.metadataOf("fraction")).toMatchObject({ delete_version_after: "1h6m0s" });
+  await world.poke("fraction");
+  await world.poke("fraction");
+  // Together with the mark.
+  expect(await metadataWrites("fraction", mark)).toBe(1);
+});
+
 test("no longer named, they stay as they are", async () => {
   await synced("unnamed", { maxVersions: 5 });
   const mark = await world.mark();

@@ -176,15 +176,20 @@ describe("with Vault policies that were written for the original", () => {
     expect(condition(object, "Ready").message).not.toContain("VaultPermissionDenied");
   });
 
-  test("no room for the mark beside the user's own keys: synced all the same, and the status says so", async () => {
+  test("no room for the mark beside the user's own keys: synced all the same, the status says so, and it is tried once", async () => {
     // As many as Vault takes.
     const custom = Object.fromEntries(Array.from({ length: 64 }, (_, index) => [`note-${index}`, "mine"]));
     await poor.foreignCustom("full", custom);
     const path = `${poor.v2}/data/full`;
+    const since = await poor.mark();
     const object = await poor.sync("full", { path, secrets: await poor.entries({ k: "v" }) }, { finalizers });
     expect(condition(object, "Ready").message).toContain(`${poor.v2}/metadata/full`);
     expect(await poor.atV2("full")).toEqual({ k: "v" });
     expect(await poor.customOf("full")).toEqual(custom);
+    await poor.poke("full");
+    await poor.sync("full", { path, secrets: await poor.entries({ k: "2" }) }, { finalizers });
+    await poor.poke("full");
+    expect(await attempts("full", since)).toEqual(["patch", "update"]);
     await poor.remove("full");
     expect(await poor.metadataOf("full")).toBeUndefined();
   });

@@ -1,5 +1,6 @@
 // spec.suspend: the object is left as it is, in Vault and by the operator, but for its deletion; its path stays its own.
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { deleteFinalizer } from "../../src/api/kinds.ts";
 import { eventually } from "../env/eventually.ts";
 import { startWorld, untilOlder, type World } from "./world.ts";
 
@@ -61,4 +62,14 @@ test.each([
   await world.settled(name, "Suspended");
   await world.remove(name);
   expect(await world.atV2(name)).toEqual(left);
+});
+
+test("a deletionPolicy that is set meanwhile counts: the data is not forgotten", async () => {
+  await world.sync("armed", { path: `${world.v2}/armed`, secrets: await world.entries({ k: "v" }) });
+  await world.edit("armed", { suspend: true });
+  await world.settled("armed", "Suspended");
+  await world.edit("armed", { deletionPolicy: "Destroy" });
+  await eventually(async () => expect(await world.finalizersOf("armed")).toEqual([deleteFinalizer]));
+  await world.remove("armed");
+  expect(await world.metadataOf("armed")).toBeUndefined();
 });

@@ -79,6 +79,26 @@ function writesOf(replica: Operator): Promise<number> {
   return replica.metric("kms_vault_operator_vault_writes_total");
 }
 
+function reconcilesOf(replica: Operator): Promise<number> {
+  return replica.metric("controller_runtime_reconcile_total");
+}
+
+/** Of objects and their statuses, and of events; leases are PUT. */
+function patchesOf(replica: Operator): Promise<number> {
+  return replica.metric("rest_client_requests_total", { method: "PATCH" });
+}
+
+/** What each replica has done since its start. */
+function counted() {
+  return Promise.all(
+    replicas.map(async (replica) => ({
+      reconciles: await reconcilesOf(replica),
+      writes: await writesOf(replica),
+      patches: await patchesOf(replica),
+    })),
+  );
+}
+
 describe("three replicas", () => {
   test("write each object once, every one of them some", async () => {
     await editAll("1");
@@ -86,6 +106,33 @@ describe("three replicas", () => {
     const writes = await Promise.all(replicas.map(writesOf));
     expect(Math.min(...writes)).toBeGreaterThan(0);
     expect(writes.reduce((sum, each) => sum + each, 0)).toBe(names.length);
+  });
+
+  test("an object in sync costs no PATCH when a replica comes back, and its edit none of those whose it is not", async () => {
+    const leaving = replicas.pop();
+    await leaving?.stop();
+    const returned = await world.start();
+    replicas.push(returned);
+    await untilDivided();
+    await eventually(async () => expect(await reconcilesOf(returned)).toBeGreaterThanOrEqual(names.length));
+    expect(await patchesOf(returned)).toBe(0);
+
+    const path = `${world.v2}/data/single`;
+    await world.sync("single", { path, secrets: await world.entries({ k: "1" }) });
+    const before = await counted();
+    await world.sync("single", { path, secrets: await world.entries({ k: "2" }) });
+    const after = await eventually(async () => {
+      const now = await counted();
+      // Everyone has had a look.
+      expect(now.every(({ reconciles }, index) => reconciles > (before[index]?.reconciles ?? 0))).toBe(true);
+      return now;
+    });
+    const made = after.map(({ writes, patches }, index) => ({
+      writes: writes - (before[index]?.writes ?? 0),
+      patches: patches - (before[index]?.patches ?? 0),
+    }));
+    expect(made.map(({ writes }) => writes).toSorted((a, b) => a - b)).toEqual([0, 0, 1]);
+    expect(made.filter(({ writes }) => writes === 0).map(({ patches }) => patches)).toEqual([0, 0]);
   });
 
   test("when one is killed its shards have moved within 20 s, and nothing is written twice or not at all", async () => {
