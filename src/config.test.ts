@@ -267,6 +267,15 @@ describe("environment", () => {
   });
 });
 
+test.each(["VAULT_CACERT", "VAULT_CLIENT_CERT", "VAULT_CLIENT_KEY"])(
+  "%s that holds a certificate or key in place of a file's name is refused, and not quoted",
+  (name) => {
+    const pem = "-----BEGIN PRIVATE KEY-----\ncanary\n-----END PRIVATE KEY-----\n";
+    const loaded = loadConfig({ flags: {}, env: { VAULT_CLIENT_CERT: "/c", VAULT_CLIENT_KEY: "/k", [name]: pem } });
+    expect(loaded).toEqual({ problems: [`${name}: must name a file, not hold what is in it`] });
+  },
+);
+
 describe("credentials", () => {
   test.each([
     ["k8s", []],

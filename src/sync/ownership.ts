@@ -37,8 +37,8 @@ export function markChange(custom: Custom, self: Self, mode: WriteMode): Metadat
   // A mark without a cluster would tell an outsider nothing, and an empty value is none to Vault.
   if (self.cluster === "") return {};
   const wanted: Record<string, string | null> = {
-    ...formerMergeMarks(custom, self),
-    ...(mode === "Replace" ? wholeMark(self) : { ...noWholeMark(custom), [mergeKey(self)]: self.owner }),
+    ...(mode === "Replace" ? wholeMark(self) : noWholeMark(custom)),
+    [mergeKey(self)]: mode === "Merge" ? self.owner : null,
   };
   return Object.fromEntries(Object.entries(wanted).filter(([key, value]) => (custom[key] ?? null) !== value));
 }
@@ -56,12 +56,6 @@ function wholeMark({ uid, owner, cluster }: Self): Record<string, string> {
 function noWholeMark(custom: Custom): Record<string, null> {
   if (custom[keys.manager] !== manager) return {};
   return Object.fromEntries(Object.values(keys).map((key) => [key, null]));
-}
-
-/** Of this object when it merged, and of those that had its name before it. */
-function formerMergeMarks(custom: Custom, { owner }: Self): Record<string, null> {
-  const former = Object.entries(custom).filter(([key, value]) => /^merge-[0-9a-f]{8}$/.test(key) && value === owner);
-  return Object.fromEntries(former.map(([key]) => [key, null]));
 }
 
 function mergeKey({ uid }: Self): string {

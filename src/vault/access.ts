@@ -71,8 +71,10 @@ export class Access implements VaultAccess {
       return await call(this.#engines[destination.engineVersion]);
     } catch (error) {
       const isSurprise = error instanceof OperatorError && (error.code === "NotKV" || error.code === "EngineMismatch");
-      if (isSurprise) this.#cache.forget(destination.namespace, destination.mount);
-      throw error;
+      if (!isSurprise) throw error;
+      this.#cache.forget(destination.namespace, destination.mount);
+      // The mount is not what it was: asked anew, Vault may say that all is well.
+      throw new OperatorError(error.code, error.message, { cause: error, retry: "backoff" });
     }
   }
 }

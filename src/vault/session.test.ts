@@ -168,3 +168,42 @@ test("a login that is not allowed any more: within the hour its token is revoked
   await clock.advance(60_000);
   expect(await use(1)).toBe(0);
 });
+
+test.each<[string, TokenRole]>([
+  ["batch", { ttl: 30 * 24 * hour, maxTtl: 0, uses: 0, type: "batch" }],
+  ["with a use limit", { ttl: 30 * 24 * hour, maxTtl: 0, uses: 1_000, type: "service" }],
+  ["at their maximum", { ttl: 30 * 24 * hour, maxTtl: hour, uses: 0, type: "service" }],
+])("the same for tokens that are never renewed, %s", async (_, role) => {
+  const clock = new FakeClock();
+  const vault = new FakeVault(role, clock);
+  const why = new OperatorError("VaultLoginFailed", "not allowed any more");
+  let refusal: typeof why | undefined;
+  const login: Login = {
+    logIn: (door) => (refusal === undefined ? vault.login.logIn(door) : Promise.reject(refusal)),
+    refusal: () => Promise.resolve(refusal),
+  };
+  const { session, use } = sessionAt(vault, clock, login);
+  expect(await use(1)).toBe(0);
+  refusal = why;
+  await clock.advance(hour * 1_000);
+  await expect(session.token()).rejects.toBe(why);
+});
+
+test("a login that does not end fails after a minute, and the token that comes after all is given back", async () => {
+  const clock = new FakeClock();
+  const vault = new FakeVault({ ttl: hour, maxTtl: 0, uses: 0, type: "service" }, clock);
+  const held = Promise.withResolvers<void>();
+  const login: Login = { logIn: (door) => held.promise.then(() => vault.login.logIn(door)) };
+  const { session } = sessionAt(vault, clock, login);
+  const token = session.token();
+  const failed = expect(token).rejects.toMatchObject({
+    code: "VaultUnavailable",
+    message: expect.stringContaining("did not end within 60 s"),
+  });
+  await clock.advance(60_000);
+  await failed;
+  held.resolve();
+  await clock.advance(1_000);
+  expect(vault.leases).toBe(0);
+  await session.close();
+});
