@@ -159,7 +159,8 @@ test.each([
     .read(place)
     .catch((thrown: unknown) => thrown)) as OperatorError;
   expect(error.code).toBe("VaultUnavailable");
-  expect(error.message).toContain(`through the proxy ${proxy.origin} `);
+  expect(error.message).toContain(`through the proxy ${proxy.origin}`);
+  expect(error.message).toContain(refuse === undefined ? "ECONNREFUSED" : `HTTP ${refuse.slice(0, 3)}`);
   expect(error.message + logs.lines.join("\n")).not.toContain("canary");
   await vault.close();
 });

@@ -98,7 +98,7 @@ test("nothing goes to a server that was not named; the message names it and the 
   expect(set.active.arrived).toEqual([]);
 });
 
-test("a redirect to another path of the same server is followed, without being named", async () => {
+test("a redirect to another path of the same server takes the token nowhere but to the path that was configured", async () => {
   const inPlace: InPlace = (response, { url }) => {
     if (!url?.startsWith("/vault/v1/")) return false;
     response.writeHead(308, { location: url.replace("/vault", "") }).end();
@@ -106,7 +106,9 @@ test("a redirect to another path of the same server is followed, without being n
   };
   await using front = await startFront(shared, { inPlace });
   const { vault } = vaultOn({ ...shared, address: `${front.address}/vault` });
-  expect((await vault.access(identity).read(at("x"))).state).toBe("absent");
+  await expect(vault.access(identity).read(at("x"))).rejects.toMatchObject({ code: "VaultUnavailable" });
+  expect(front.arrived.length).toBeGreaterThan(1);
+  for (const { path } of front.arrived) expect(path).toMatch(/^\/vault\/v1\//);
   await vault.close();
 });
 

@@ -111,11 +111,14 @@ describe("which server is believed", () => {
     ["that is not there", undefined, "ENOENT"],
     ["without a certificate", "no certificate", "no certificate in"],
     ["with a broken one", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "cannot be parsed"],
-  ])("a CA file %s is named", async (_what, content, problem) => {
+  ])("a CA file %s is told about", async (_what, content, problem) => {
     const caCert = content === undefined ? join(directory, "none") : await file(content);
     const result = await tryWith({ caCert });
     expect(result).toMatchObject({ code: "VaultUnavailable", message: expect.stringContaining(problem) });
-    expect((result as OperatorError).message).toContain(caCert);
+    // A file that cannot be read is not named: its name may be the key itself, in the wrong variable.
+    const { message } = result as OperatorError;
+    if (content === undefined) expect(message).not.toContain(caCert);
+    else expect(message).toContain(caCert);
   });
 });
 

@@ -15,6 +15,13 @@ export function belief(worlds: Iterable<World>): Belief {
   return new Map([...worlds].map((world) => [canonical(world), world]));
 }
 
+/** So much may have happened that the model cannot follow it: nothing is said about the operator. */
+export class TooManyWorlds extends Error {
+  constructor() {
+    super(`more than ${mostWorlds} worlds are possible`);
+  }
+}
+
 /** With whatever looks the operator may have taken meanwhile; `crashing`: and with it ended in the midst of one. */
 export function looked(from: Belief, crashing: boolean): Belief {
   const found = new Map(from);
@@ -26,7 +33,7 @@ export function looked(from: Belief, crashing: boolean): Belief {
       found.set(key, next);
       queue.push(next);
     }
-    if (found.size > mostWorlds) throw new Error(`more than ${mostWorlds} worlds are possible`);
+    if (found.size > mostWorlds) throw new TooManyWorlds();
   }
   return found;
 }
