@@ -70,3 +70,9 @@ export function asOperatorError(error: unknown): OperatorError {
     },
   );
 }
+
+/** The same error, to be tried again by itself: where nobody edits the object because of it, or need not. */
+export function triedAgain(error: OperatorError): OperatorError {
+  if (error.retry === "backoff") return error;
+  return new OperatorError(error.code, error.message, { cause: error, retry: "backoff" });
+}

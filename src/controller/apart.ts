@@ -1,17 +1,16 @@
 // Where work is divided among replicas: what is recorded of an object at a place of ours while the object names another
 // replica's, because it has moved. We remove it and take it off the record, which is a change that brings the object back
 // to the one whose it is. Its status and conditions are that one's to write.
-import { asOperatorError, OperatorError } from "../base/errors.ts";
+import { triedAgain } from "../base/errors.ts";
 import type { Result } from "../runtime/controller.ts";
 import { effectivePolicy, ownFinalizers } from "../sync/deletion-policy.ts";
-import type { Note, Place } from "../sync/record.ts";
+import type { Note, Place, RecordKeeper } from "../sync/record.ts";
 import { finalizersOf } from "./finalizers.ts";
 import type { ObjectWriter } from "./object-writer.ts";
 import { policyOf } from "./raw-spec.ts";
 import type { Remover } from "./remover.ts";
 import { claimOn, type Shares } from "./shares.ts";
 import type { Subject } from "./subject.ts";
-import type { RecordKeeper } from "../sync/record.ts";
 
 export interface ApartOptions {
   readonly shares: Shares;
@@ -84,11 +83,4 @@ export class Apart {
       leave();
     }
   }
-}
-
-/** Nothing but a remedy in Vault helps, and nobody edits an object for what it has left: it is always tried again. */
-export function triedAgain(error: unknown): OperatorError {
-  const known = asOperatorError(error);
-  if (known.retry === "backoff") return known;
-  return new OperatorError(known.code, known.message, { cause: known, retry: "backoff" });
 }

@@ -2,7 +2,7 @@
 // the object. Where work is divided, the replica whose place the object names lets it go; what is recorded at another
 // replica's place that one removes (apart.ts), and the first waits for that.
 import type { Clock } from "../base/clock.ts";
-import type { OperatorError } from "../base/errors.ts";
+import { type OperatorError, triedAgain } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import type { Result } from "../runtime/controller.ts";
 import { isInvalid } from "../runtime/kube-error.ts";
@@ -11,7 +11,7 @@ import { effectivePolicy, ownFinalizers } from "../sync/deletion-policy.ts";
 import type { Removal } from "../sync/outcome.ts";
 import type { Place } from "../sync/record.ts";
 import { released } from "../sync/remove.ts";
-import { type Apart, triedAgain } from "./apart.ts";
+import type { Apart } from "./apart.ts";
 import { finalizersOf } from "./finalizers.ts";
 import type { Memory } from "./memory.ts";
 import type { ObjectWriter } from "./object-writer.ts";

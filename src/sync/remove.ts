@@ -2,7 +2,7 @@
 // ours is removed, looked at once more just before; in every other case the object is let go and Vault is left alone.
 // Neither a Partial, nor KMS, nor a valid spec is needed.
 import type { DeletionPolicy, Meta } from "../api/kinds.ts";
-import { asOperatorError, OperatorError } from "../base/errors.ts";
+import { asOperatorError, OperatorError, triedAgain } from "../base/errors.ts";
 import type { PlainMap } from "../base/plaintext.ts";
 import type { Destination, Observed } from "../vault/kv/engine.ts";
 import type { VaultAccess } from "../vault/vault.ts";
@@ -49,12 +49,6 @@ export async function removePlace(place: PlaceToRemove, input: RemovePlaceInput,
   } catch (error) {
     return { kind: "blocked", error: triedAgain(asOperatorError(error)) };
   }
-}
-
-/** Nobody edits an object for what it has left: whatever is in the way, it is tried again by itself. */
-function triedAgain(error: OperatorError): OperatorError {
-  if (error.retry === "backoff") return error;
-  return new OperatorError(error.code, error.message, { cause: error, retry: "backoff" });
 }
 
 /** Where the engine was upgraded in place since, the secret is found at its new address. */

@@ -1,6 +1,6 @@
 // The pipeline, readable as its own summary: resolve → observe → decrypt → plan → apply → outcome, for one object.
 // It knows neither Kubernetes nor how Vault and KMS are reached; all it touches is handed in.
-import { asOperatorError, OperatorError } from "../base/errors.ts";
+import { asOperatorError, OperatorError, triedAgain } from "../base/errors.ts";
 import type { Destination, Observed } from "../vault/kv/engine.ts";
 import { apply, unchanged } from "./apply.ts";
 import { assertHolder, claimants } from "./claims.ts";
@@ -87,7 +87,7 @@ async function syncDestination(pass: Pass): Promise<Outcome | Superseded> {
       if (!raced) throw error;
       // Nobody has to change anything for the next attempt to succeed.
       if (attempt < maxAttempts) continue;
-      throw new OperatorError("CASConflict", error.message, { cause: error, retry: "backoff" });
+      throw triedAgain(error);
     }
     return marked(pass, current, outcome);
   }

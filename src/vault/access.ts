@@ -1,6 +1,6 @@
 // Vault as one identity sees it: paths to destinations, and at each destination the engine that it names.
 import type { Clock } from "../base/clock.ts";
-import { OperatorError } from "../base/errors.ts";
+import { OperatorError, triedAgain } from "../base/errors.ts";
 import type { PlainMap } from "../base/plaintext.ts";
 import type { VaultClient } from "./client.ts";
 import type {
@@ -74,7 +74,7 @@ export class Access implements VaultAccess {
       if (!isSurprise) throw error;
       this.#cache.forget(destination.namespace, destination.mount);
       // The mount is not what it was: asked anew, Vault may say that all is well.
-      throw new OperatorError(error.code, error.message, { cause: error, retry: "backoff" });
+      throw triedAgain(error);
     }
   }
 }
