@@ -31,7 +31,7 @@ export async function sync(input: SyncInput, tools: SyncTools): Promise<Outcome 
     const pass = new Pass(input, tools, resolved, place);
     const outcome = await tools.lock.hold(place, () => syncHeld(pass));
     // Not while the new place is held: of two objects that swap places each would wait for the other.
-    return outcome.kind === "superseded" ? outcome : leaveFormer(pass, outcome);
+    return outcome.kind === "superseded" ? outcome : await leaveFormer(pass, outcome);
   } catch (error) {
     return notTried(asOperatorError(error), destination);
   }
