@@ -73,7 +73,8 @@ export const runFlags = [
     name: "cluster-id",
     value: "id",
     default: "",
-    description: "names this cluster in the marks on secrets, to be kept when it is built anew; else kube-system's uid",
+    description:
+      "names this cluster in the marks on secrets: set before the first is written, or to the old one's when the cluster is built anew; else kube-system's uid",
   },
   {
     name: "sync-period-seconds",

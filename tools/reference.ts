@@ -80,6 +80,9 @@ Group \`k8s.patoarvizu.dev\`, version \`v1alpha1\`, namespaced. Short names \`km
 ## KMSVaultSecret: \`spec\`
 
 ${fields(kmsVaultSecretSpecSchema)}
+One of \`secrets\` and \`includeSecrets\` is required. Who writes when objects share a path, what is taken over and what is
+removed: [Whose a secret in Vault is](../concepts/ownership.md).
+
 ## PartialKMSVaultSecret: \`spec\`
 
 Entries that several objects share. It has no path and is written nowhere by itself; an edit reaches every object that
@@ -103,10 +106,13 @@ again by itself, \`DeletionBlocked\` while the data of a deleted object cannot b
 
 | Name | On | Meaning |
 |---|---|---|
-| \`delete.k8s.patoarvizu.dev\` | \`metadata.finalizers\` | deleting the object deletes the data: the path on KV v1, all versions and the metadata on KV v2 |
+| \`delete.k8s.patoarvizu.dev\` | \`metadata.finalizers\` | deleting the object deletes the data, unless \`deletionPolicy\` says otherwise: the path on KV v1, all versions and the metadata on KV v2 |
+| \`softdelete.k8s.patoarvizu.dev\` | \`metadata.finalizers\` | deleting the object deletes the latest version on KV v2, unless \`deletionPolicy\` says otherwise |
+| \`k8s.patoarvizu.dev/added-finalizers\` | annotation | the operator's own: which of the two it put there itself |
 | \`k8s.patoarvizu.dev/reconcile-requested-at\` | annotation, any change | compare with Vault now |
-| \`k8s.patoarvizu.dev/adopt: "true"\` | annotation | take over the data found at the path (KV v2) |
+| \`k8s.patoarvizu.dev/adopt: "true"\` | annotation | take over foreign data at the path, or another cluster's secret; counts as long as it is there, before \`--adopt\`; does not help against an object of the same cluster |
 | \`k8s.patoarvizu.dev/deletion: orphan\` | annotation | let a deleted object go without touching Vault |
+| \`k8s.patoarvizu.dev/vault-login: "true"\` | annotation of a ServiceAccount | objects of its namespace may log in to Vault as it (\`serviceAccountRef\`) |
 `;
 }
 

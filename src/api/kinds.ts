@@ -79,7 +79,9 @@ export const kmsVaultSecretSpecSchema = z.object({
   vaultAuthMethod: z
     .enum(vaultAuthMethods)
     .optional()
-    .describe("How to log in to Vault for this object; the operator's --vault-authentication-method when absent."),
+    .describe(
+      "How to log in to Vault for this object. Absent: the operator's --vault-authentication-method; with serviceAccountRef k8s, or jwt where that is the operator's.",
+    ),
   kvSettings: z
     .object({
       engineVersion: z
@@ -90,7 +92,9 @@ export const kmsVaultSecretSpecSchema = z.object({
         .int()
         .min(0)
         .optional()
-        .describe("KV v2 only: the version to replace. Absent: the operator manages check-and-set itself."),
+        .describe(
+          "KV v2 only, and refused with writeMode: Merge: the version to replace. Absent: the operator manages check-and-set itself.",
+        ),
     })
     .optional()
     .describe("What KV engine is behind path, and check-and-set by hand."),
@@ -106,19 +110,19 @@ export const kmsVaultSecretSpecSchema = z.object({
     .enum(["Keep", "Skip", "Fail"])
     .optional()
     .describe(
-      "When an entry cannot be decrypted: Keep (default) writes the others and leaves the key as it is in Vault, Skip writes the others without it, Fail writes nothing.",
+      "When an entry cannot be decrypted: Keep (default) writes the others and leaves the key as it is in Vault, Skip writes the others without it, which removes the key from Vault, Fail writes nothing.",
     ),
   deletionPolicy: z
     .enum(["Retain", "SoftDelete", "Destroy"])
     .optional()
     .describe(
-      "What becomes of the data in Vault when this object is deleted or its path changes: Retain leaves it, SoftDelete deletes the latest version so that it can be undeleted (KV v2), Destroy removes all versions and the metadata. Absent: Destroy on deletion if the object has the finalizer delete.k8s.patoarvizu.dev, else Retain.",
+      "What becomes of the data in Vault when this object is deleted or its path changes: Retain leaves it, SoftDelete deletes the latest version so that it can be undeleted (KV v2), Destroy removes all versions and the metadata. Absent: on deletion Destroy if the user put the finalizer delete.k8s.patoarvizu.dev on it, SoftDelete if softdelete.k8s.patoarvizu.dev, else Retain.",
     ),
   writeMode: z
     .enum(["Replace", "Merge"])
     .optional()
     .describe(
-      "Replace (default): the secret in Vault is exactly these entries. Merge: only the keys of these entries are managed, others beside them are left alone.",
+      "Replace (default): the secret in Vault is exactly these entries. Merge: only the keys of these entries are managed, others beside them are left alone; not with casIndex.",
     ),
   suspend: z
     .boolean()
@@ -133,7 +137,9 @@ export const kmsVaultSecretSpecSchema = z.object({
     .string()
     .refine(isVaultNamespace, { error: "must be a Vault namespace such as team/a" })
     .optional()
-    .describe("Vault namespace instead of the operator's VAULT_NAMESPACE; needs --allow-vault-namespaces."),
+    .describe(
+      "Vault namespace instead of the operator's VAULT_NAMESPACE; needs --allow-vault-namespaces. The login is made there too, so method, role and policy must exist in it.",
+    ),
   serviceAccountRef: z
     .object({ name: z.string().min(1).describe("Name of the service account.") })
     .optional()
@@ -143,7 +149,9 @@ export const kmsVaultSecretSpecSchema = z.object({
   vaultRole: z
     .string()
     .optional()
-    .describe("Vault role to log in to as that service account; needs serviceAccountRef. VAULT_K8S_ROLE when absent."),
+    .describe(
+      "Vault role to log in to as that service account; needs serviceAccountRef. Absent: VAULT_K8S_ROLE, with jwt VAULT_JWT_ROLE.",
+    ),
   kvMetadata: z
     .object({
       maxVersions: z
@@ -157,7 +165,9 @@ export const kmsVaultSecretSpecSchema = z.object({
         .describe("Age at which Vault deletes a version, as a duration such as 720h; 0: as the mount says."),
     })
     .optional()
-    .describe("KV v2 only: settings of this secret; written when they differ, left alone when absent."),
+    .describe(
+      "KV v2 only: settings of this secret; written when they differ, left alone when absent. maxVersions: versions that Vault keeps; deleteVersionAfter: age at which it deletes one, such as 720h; 0: as the mount says.",
+    ),
 });
 
 /**

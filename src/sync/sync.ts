@@ -99,7 +99,7 @@ function assertNotForeign({ input, self, mode, destination }: Pass, observed: Ob
   if (input.adopt || standing(custom, self, mode) !== "foreign") return;
   throw new OperatorError(
     "PathConflict",
-    `${describe(destination)} carries the mark of an object of another cluster; nothing was written; let only one of the two have the path, or take it over with the annotation k8s.patoarvizu.dev/adopt: "true" (for a cluster that was built anew, start the operator with --cluster-id as the old one had it)`,
+    `${describe(destination)} carries the mark of an object of another cluster; nothing was written; let only one of the two have the path, or take it over with the annotation k8s.patoarvizu.dev/adopt: "true" (if this cluster is that one built anew: start its operator with --cluster-id set to the value of cluster in the mark, before it has written anything)`,
   );
 }
 

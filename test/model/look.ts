@@ -90,6 +90,8 @@ function sync(way: Way, object: Secret): void {
     if (note !== undefined) way.remember(note);
     way.callOn((now) => ({ ...now, ready, ...(note && { note }) }));
   };
+  // What stands in Vault already is held by what its policy says now, whatever keeps the look from getting further.
+  if (object.note !== undefined) prepareFinalizers(way, object);
   if (object.suspended) return report("Suspended");
   if (object.note !== undefined) way.remember(object.note);
   if (!isHolder(way.world, object)) return report("PathConflict");
