@@ -7,6 +7,8 @@ import { destinationKey, type Place, sameRevision } from "./record.ts";
 
 /** Of the places beyond these the one not looked at for longest is forgotten: its heir then asks to be adopted. */
 const most = 50_000;
+/** Of what is rarer than a version; room is made beforehand, so it costs memory. */
+const mostOfRare = 5_000;
 
 /** Of what was merged into one secret, all beyond this is forgotten. */
 const mostMerged = 100;
@@ -27,8 +29,8 @@ export interface Recorded {
 export class OwnRevisions {
   readonly #latest = new LRUCache<string, Revision>({ max: most });
   /** By place: fingerprint of what was to be written there, when it is not known whether it was. */
-  readonly #attempted = new LRUCache<string, string>({ max: most });
-  readonly #merged = new LRUCache<string, readonly MergedKeys[]>({ max: most });
+  readonly #attempted = new LRUCache<string, string>({ max: mostOfRare });
+  readonly #merged = new LRUCache<string, readonly MergedKeys[]>({ max: mostOfRare });
   readonly #recorded: () => Iterable<Recorded>;
   #isComplete = false;
 
