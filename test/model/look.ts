@@ -35,9 +35,14 @@ export function looks(world: World, name: ObjectName): readonly Look[] {
   const object = world.objects[name];
   if (object === undefined) return [];
   if (object.deleting) return finalize(world, name, object);
-  const way = new Way(world, name);
-  sync(way, object);
-  return [way.taken];
+  // Where the object changes in the midst of a look, what it has left is seen to by the next one.
+  const mayLeave =
+    object.note !== undefined && (object.note.place !== object.place || object.note.former !== undefined);
+  return (mayLeave ? [false, true] : [false]).map((isPostponed) => {
+    const way = new Way(world, name);
+    sync(way, object, isPostponed);
+    return way.taken;
+  });
 }
 
 /** The world as a new process finds it. */
@@ -85,7 +90,7 @@ class Way {
   }
 }
 
-function sync(way: Way, object: Secret): void {
+function sync(way: Way, object: Secret, isPostponed: boolean): void {
   const report = (ready: string, note = way.world.objects[way.name]?.note): void => {
     if (note !== undefined) way.remember(note);
     way.callOn((now) => ({ ...now, ready, ...(note && { note }) }));
@@ -98,7 +103,7 @@ function sync(way: Way, object: Secret): void {
   prepareFinalizers(way, object);
   const { ready, note } = write(way, object);
   if (note !== undefined) mark(way, object);
-  report(ready, note && leaveFormer(way, object, { ready, note }));
+  report(ready, note && leaveFormer(way, object, { ready, note, isPostponed }));
 }
 
 /**
@@ -211,7 +216,11 @@ function mark(way: Way, { place: name, uid }: Secret): void {
 }
 
 /** What becomes of the places that the object has left: with a policy they go, once all of it is where it is now. */
-function leaveFormer(way: Way, object: Secret, { ready, note }: Required<Written>): Note {
+function leaveFormer(
+  way: Way,
+  object: Secret,
+  { ready, note, isPostponed }: Required<Written> & { readonly isPostponed: boolean },
+): Note {
   const before = object.note;
   if (before === undefined) return note;
   const places = [...(before.former ?? []), before]
@@ -223,7 +232,7 @@ function leaveFormer(way: Way, object: Secret, { ready, note }: Required<Written
     }));
   const { former: _former, ...others } = note;
   if (places.length === 0 || (object.policy ?? "Retain") === "Retain") return others;
-  if (ready !== "Synced") return { ...others, former: places };
+  if (ready !== "Synced" || isPostponed) return { ...others, former: places };
   for (const place of places) removePlace(way, object, { place, policy: object.policy ?? "Retain" });
   return others;
 }
