@@ -8,7 +8,7 @@ import { TooManyWorlds } from "./belief.ts";
 import { play } from "./run.ts";
 import { Servers } from "./servers.ts";
 
-const runs = Number(process.env["MODEL_RUNS"] ?? 40);
+const runs = Number(process.env["MODEL_RUNS"] ?? 15);
 /** In all, with making a failing sequence shorter, ms. What is left of the runs then is left out. */
 const budgetMs = Number(process.env["MODEL_SECONDS"] ?? 100) * 1_000;
 
