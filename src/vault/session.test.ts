@@ -147,24 +147,35 @@ test("a bad identity backs off by itself: 60 refused logins an hour at most, how
   expect(refused).toBeLessThan(100);
 });
 
+const why = new OperatorError("VaultLoginFailed", "not allowed any more");
+
+/** A login that can be taken away. */
+class Permit implements Login {
+  refused: OperatorError | undefined;
+  readonly #login: Login;
+
+  constructor(login: Login) {
+    this.#login = login;
+  }
+
+  logIn: Login["logIn"] = (door) =>
+    this.refused === undefined ? this.#login.logIn(door) : Promise.reject(this.refused);
+  refusal = () => Promise.resolve(this.refused);
+}
+
 test("a login that is not allowed any more: within the hour its token is revoked, and the next use says why", async () => {
   const clock = new FakeClock();
   const vault = new FakeVault({ ttl: 30 * 24 * hour, maxTtl: 0, uses: 0, type: "service" }, clock);
-  const why = new OperatorError("VaultLoginFailed", "not allowed any more");
-  let refusal: typeof why | undefined;
-  const login: Login = {
-    logIn: (door) => (refusal === undefined ? vault.login.logIn(door) : Promise.reject(refusal)),
-    refusal: () => Promise.resolve(refusal),
-  };
-  const { session, use } = sessionAt(vault, clock, login);
+  const permit = new Permit(vault.login);
+  const { session, use } = sessionAt(vault, clock, permit);
   expect(await use(1)).toBe(0);
   await clock.advance(hour * 1_000);
   expect(vault.renewals).toBe(1);
-  refusal = why;
+  permit.refused = why;
   await clock.advance(hour * 1_000);
   expect([vault.renewals, vault.leases, clock.timers]).toEqual([1, 0, 0]);
   await expect(session.token()).rejects.toBe(why);
-  refusal = undefined;
+  permit.refused = undefined;
   await clock.advance(60_000);
   expect(await use(1)).toBe(0);
 });
@@ -176,15 +187,10 @@ test.each<[string, TokenRole]>([
 ])("the same for tokens that are never renewed, %s", async (_, role) => {
   const clock = new FakeClock();
   const vault = new FakeVault(role, clock);
-  const why = new OperatorError("VaultLoginFailed", "not allowed any more");
-  let refusal: typeof why | undefined;
-  const login: Login = {
-    logIn: (door) => (refusal === undefined ? vault.login.logIn(door) : Promise.reject(refusal)),
-    refusal: () => Promise.resolve(refusal),
-  };
-  const { session, use } = sessionAt(vault, clock, login);
+  const permit = new Permit(vault.login);
+  const { session, use } = sessionAt(vault, clock, permit);
   expect(await use(1)).toBe(0);
-  refusal = why;
+  permit.refused = why;
   await clock.advance(hour * 1_000);
   await expect(session.token()).rejects.toBe(why);
 });

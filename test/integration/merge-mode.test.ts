@@ -11,11 +11,6 @@ beforeAll(async () => {
 });
 afterAll(() => world[Symbol.asyncDispose]());
 
-/** Brings a Merge object with these keys into Vault. */
-async function merged(name: string, path: string, values: Readonly<Record<string, string>>, spec: object = {}) {
-  return world.sync(name, { path, writeMode, secrets: await world.entries(values), ...spec });
-}
-
 /** What a Merge object leaves in custom_metadata. */
 function markOf({ metadata }: { readonly metadata: { readonly name: string; readonly uid: string } }) {
   return { [`merge-${metadata.uid.slice(0, 8)}`]: `${world.namespace}/${metadata.name}` };
@@ -23,7 +18,7 @@ function markOf({ metadata }: { readonly metadata: { readonly name: string; read
 
 describe.each(engines)("on KV %s", (engine: Engine) => {
   test("where nothing is, a secret of its own keys is made", async () => {
-    await merged(`fresh-${engine}`, `${world[engine]}/fresh`, { mine: "1" });
+    await world.merged(`fresh-${engine}`, `${world[engine]}/fresh`, { mine: "1" });
     expect(await world.at(engine, "fresh")).toEqual({ mine: "1" });
   });
 
@@ -31,10 +26,10 @@ describe.each(engines)("on KV %s", (engine: Engine) => {
     const name = `beside-${engine}`;
     const path = `${world[engine]}/beside`;
     await world.foreign(engine, "beside", { theirs: "x", typed: 5 });
-    await merged(name, path, { a: "1", b: "1" });
+    await world.merged(name, path, { a: "1", b: "1" });
     expect(await world.at(engine, "beside")).toEqual({ theirs: "x", typed: 5, a: "1", b: "1" });
     await world.foreign(engine, "beside", { theirs: "y", more: "z", a: "1", b: "1" });
-    await merged(name, path, { a: "2", c: "1" });
+    await world.merged(name, path, { a: "2", c: "1" });
     expect(await world.at(engine, "beside")).toEqual({ theirs: "y", more: "z", a: "2", c: "1" });
   });
 
@@ -42,15 +37,15 @@ describe.each(engines)("on KV %s", (engine: Engine) => {
     const name = `equal-${engine}`;
     const path = `${world[engine]}/equal`;
     await world.foreign(engine, "equal", { theirs: "x" });
-    await merged(name, path, { theirs: "x", mine: "1" });
+    await world.merged(name, path, { theirs: "x", mine: "1" });
     expect(await world.at(engine, "equal")).toEqual({ theirs: "x", mine: "1" });
-    await merged(name, path, { mine: "1" });
+    await world.merged(name, path, { mine: "1" });
     expect(await world.at(engine, "equal")).toEqual({ theirs: "x", mine: "1" });
   });
 
   test("its own keys are put right, others' changes are left alone", async () => {
     const name = `drift-${engine}`;
-    await merged(name, `${world[engine]}/drift`, { a: "1", b: "1" });
+    await world.merged(name, `${world[engine]}/drift`, { a: "1", b: "1" });
     await world.foreign(engine, "drift", { a: "wrong", theirs: "x" });
     await world.poke(name);
     expect(await world.at(engine, "drift")).toEqual({ a: "1", b: "1", theirs: "x" });
@@ -77,7 +72,7 @@ describe.each(engines)("on KV %s", (engine: Engine) => {
   test("deleted with Destroy, its own keys go, and only they", async () => {
     const name = `deleted-${engine}`;
     await world.foreign(engine, "deleted", { theirs: "x", both: "v" });
-    await merged(name, `${world[engine]}/deleted`, { a: "1", both: "v" }, { deletionPolicy: "Destroy" });
+    await world.merged(name, `${world[engine]}/deleted`, { a: "1", both: "v" }, { deletionPolicy: "Destroy" });
     await world.foreign(engine, "deleted", { theirs: "y", both: "v", a: "1" });
     await world.remove(name);
     expect(await world.at(engine, "deleted")).toEqual({ theirs: "y", both: "v" });
@@ -85,7 +80,7 @@ describe.each(engines)("on KV %s", (engine: Engine) => {
 
   test("deleted with Destroy, keys that neither mark nor value shows to be its own are left alone", async () => {
     const name = `overwritten-${engine}`;
-    await merged(name, `${world[engine]}/overwritten`, { a: "1", b: "1" }, { deletionPolicy: "Destroy" });
+    await world.merged(name, `${world[engine]}/overwritten`, { a: "1", b: "1" }, { deletionPolicy: "Destroy" });
     if (engine === "v2") await world.foreignCustom("overwritten", { note: "mine" });
     await world.foreign(engine, "overwritten", { a: "theirs", b: "1", theirs: "x" });
     await world.remove(name);
@@ -95,7 +90,7 @@ describe.each(engines)("on KV %s", (engine: Engine) => {
 
   test("deleted with Destroy, alone at its path: nothing of it is left", async () => {
     const name = `alone-${engine}`;
-    await merged(name, `${world[engine]}/alone`, { a: "1" }, { deletionPolicy: "Destroy" });
+    await world.merged(name, `${world[engine]}/alone`, { a: "1" }, { deletionPolicy: "Destroy" });
     await world.remove(name);
     expect((await world.at(engine, "alone")) ?? {}).toEqual({});
   });
@@ -103,7 +98,7 @@ describe.each(engines)("on KV %s", (engine: Engine) => {
   test("moved under Destroy, its own keys leave the old location, the others stay", async () => {
     const name = `moved-${engine}`;
     await world.foreign(engine, "moved-old", { theirs: "x" });
-    await merged(name, `${world[engine]}/moved-old`, { a: "1" }, { deletionPolicy: "Destroy" });
+    await world.merged(name, `${world[engine]}/moved-old`, { a: "1" }, { deletionPolicy: "Destroy" });
     await world.edit(name, { path: `${world[engine]}/moved-new` });
     await world.settled(name);
     expect(await world.at(engine, "moved-new")).toEqual({ a: "1" });
@@ -113,8 +108,8 @@ describe.each(engines)("on KV %s", (engine: Engine) => {
   test("two share a path while their keys do not meet; when they do, the younger says PathConflict", async () => {
     const path = `${world[engine]}/shared`;
     const names = [`shared-one-${engine}`, `shared-two-${engine}`] as const;
-    await untilOlder(await merged(names[0], path, { one: "1" }));
-    await merged(names[1], path, { two: "2" });
+    await untilOlder(await world.merged(names[0], path, { one: "1" }));
+    await world.merged(names[1], path, { two: "2" });
     expect(await world.at(engine, "shared")).toEqual({ one: "1", two: "2" });
     await world.apply(names[1], { path, writeMode, secrets: await world.entries({ one: "mine", two: "3" }) });
     await world.settled(names[1], "PathConflict");
@@ -127,7 +122,7 @@ describe.each(engines)("on KV %s", (engine: Engine) => {
   test("a key that an object of this cluster left behind is its heir's at once", async () => {
     const path = `${world[engine]}/heir`;
     const names = [`left-${engine}`, `heir-${engine}`] as const;
-    await untilOlder(await merged(names[0], path, { one: "1" }));
+    await untilOlder(await world.merged(names[0], path, { one: "1" }));
     await world.apply(names[1], { path, writeMode, secrets: await world.entries({ one: "mine" }) });
     await world.settled(names[1], "PathConflict");
     await world.remove(names[0]);
@@ -152,7 +147,7 @@ describe.each(engines)("on KV %s", (engine: Engine) => {
 test("keys that come from a Partial meet others as well", async () => {
   const path = `${world.v2}/data/partial`;
   await world.applyPartial("common", { secrets: await world.entries({ one: "common" }) });
-  await untilOlder(await merged("partial-one", path, { one: "1" }));
+  await untilOlder(await world.merged("partial-one", path, { one: "1" }));
   await world.apply("partial-two", { path, writeMode, includeSecrets: ["common"] });
   await world.settled("partial-two", "PathConflict");
   expect(await world.atV2("partial")).toEqual({ one: "1" });
@@ -175,7 +170,7 @@ describe.each(engines)("from one mode to the other on KV %s", (engine: Engine) =
 
   test("Merge, then Replace, alone: the secret is the object's", async () => {
     const name = `to-replace-${engine}`;
-    await merged(name, `${world[engine]}/to-replace`, { mine: "1" });
+    await world.merged(name, `${world[engine]}/to-replace`, { mine: "1" });
     await world.edit(name, { writeMode: "Replace", secrets: await world.entries({ other: "2" }) });
     await world.settled(name);
     expect(await world.at(engine, "to-replace")).toEqual({ other: "2" });
@@ -184,7 +179,7 @@ describe.each(engines)("from one mode to the other on KV %s", (engine: Engine) =
 
 test("Merge, then Replace, beside others' keys on KV v2: AdoptionRequired, for those are not its own", async () => {
   await world.foreignV2("crowded", { theirs: "x" });
-  await merged("crowded", `${world.v2}/crowded`, { mine: "1" });
+  await world.merged("crowded", `${world.v2}/crowded`, { mine: "1" });
   await world.edit("crowded", { writeMode: "Replace" });
   await world.settled("crowded", "AdoptionRequired");
   expect(await world.atV2("crowded")).toEqual({ theirs: "x", mine: "1" });
@@ -193,8 +188,8 @@ test("Merge, then Replace, beside others' keys on KV v2: AdoptionRequired, for t
 test("the marks of the objects that share a secret stand beside each other, and each goes with its object", async () => {
   const path = `${world.v2}/data/marks`;
   await world.foreignCustom("marks", { note: "mine" });
-  const one = await merged("marks-one", path, { one: "1" }, { deletionPolicy: "Destroy" });
-  const two = await merged("marks-two", path, { two: "2" });
+  const one = await world.merged("marks-one", path, { one: "1" }, { deletionPolicy: "Destroy" });
+  const two = await world.merged("marks-two", path, { two: "2" });
   expect(await world.customOf("marks")).toEqual({ note: "mine", ...markOf(one), ...markOf(two) });
   await world.remove("marks-one");
   expect(await world.atV2("marks")).toEqual({ two: "2" });
@@ -212,7 +207,7 @@ test("a key of its own that is there with another value: AdoptionRequired on KV 
 });
 
 test("another's write to other keys is noted once: no write, and no KMS call at the looks after it", async () => {
-  await merged("noted", `${world.v2}/data/noted`, { mine: "1" });
+  await world.merged("noted", `${world.v2}/data/noted`, { mine: "1" });
   await world.foreignV2("noted", { mine: "1", theirs: "x" });
   await world.poke("noted");
   expect((await world.get("noted")).status.vault.version).toBe(2);

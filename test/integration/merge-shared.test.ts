@@ -11,11 +11,6 @@ beforeAll(async () => {
 });
 afterAll(() => world[Symbol.asyncDispose]());
 
-/** Brings a Merge object with these keys into Vault. */
-async function merged(name: string, path: string, values: Readonly<Record<string, string>>, spec: object = {}) {
-  return world.sync(name, { path, writeMode, secrets: await world.entries(values), ...spec });
-}
-
 describe.each(engines)("on KV %s", (engine) => {
   test("what somebody writes beside the object's keys while KMS is slow is kept", async () => {
     const name = `slow-${engine}`;
@@ -37,7 +32,7 @@ describe.each(engines)("on KV %s", (engine) => {
   test("a key that the older one drops and the younger one waits for changes hands, and is never gone", async () => {
     const path = `${world[engine]}/handed`;
     const names = [`handing-${engine}`, `taking-${engine}`] as const;
-    await untilOlder(await merged(names[0], path, { a: "1", b: "1" }));
+    await untilOlder(await world.merged(names[0], path, { a: "1", b: "1" }));
     await world.apply(names[1], { path, writeMode, secrets: await world.entries({ b: "2", c: "2" }) });
     await world.settled(names[1], "PathConflict");
     await world.edit(names[0], { secrets: await world.entries({ a: "1" }) });
@@ -54,7 +49,7 @@ describe.each(engines)("on KV %s", (engine) => {
     const path = `${world[engine]}/unknown`;
     const names = [`leaving-${engine}`, `including-${engine}`] as const;
     const partial = `absent-${engine}`;
-    await untilOlder(await merged(names[0], path, { a: "1", b: "1" }, { deletionPolicy: "Destroy" }));
+    await untilOlder(await world.merged(names[0], path, { a: "1", b: "1" }, { deletionPolicy: "Destroy" }));
     await world.apply(names[1], { path, writeMode, includeSecrets: [partial] });
     await world.settled(names[1], "PartialNotFound");
     await world.remove(names[0]);
@@ -80,7 +75,7 @@ describe("another cluster's mark covers a secret for those who merge as well, an
   });
 
   test("it came later, beside the object's own", async () => {
-    await merged("seized", `${world.v2}/seized`, { mine: "1" });
+    await world.merged("seized", `${world.v2}/seized`, { mine: "1" });
     const both = { ...(await world.customOf("seized")), ...theirs };
     await world.foreignCustom("seized", both);
     await world.poke("seized");
@@ -102,8 +97,8 @@ test("an edit of a Partial that frees a key wakes who waits for it", async () =>
 
 test("of two objects' kvMetadata on one secret the oldest's counts, and nothing flips", async () => {
   const path = `${world.v2}/settings`;
-  await untilOlder(await merged("older", path, { a: "1" }, { kvMetadata: { maxVersions: 5 } }));
-  await merged("younger", path, { b: "1" }, { kvMetadata: { maxVersions: 7 } });
+  await untilOlder(await world.merged("older", path, { a: "1" }, { kvMetadata: { maxVersions: 5 } }));
+  await world.merged("younger", path, { b: "1" }, { kvMetadata: { maxVersions: 7 } });
   for (const name of ["younger", "older"]) await world.poke(name);
   expect(await world.metadataOf("settings")).toMatchObject({ max_versions: 5 });
   const mark = await world.mark();

@@ -193,6 +193,26 @@ export class World extends Scene {
     return auth.client_token;
   }
 
+  /**
+   * A Vault token with every right on the mounts of this world, but for what the rules say.
+   * @param rules API path → capabilities
+   */
+  tokenForAllBut(rules: Readonly<Record<string, readonly string[]>>): Promise<string> {
+    const everything = ["create", "read", "update", "patch", "delete", "list"];
+    const mounts = { [`${this.v1}/*`]: everything, [`${this.v2}/*`]: everything };
+    return this.tokenWith({ ...mounts, "sys/internal/ui/mounts/*": ["read"], ...rules });
+  }
+
+  /** Brings an object that merges these keys into Vault. */
+  async merged(
+    name: string,
+    path: string,
+    values: Readonly<Record<string, string>>,
+    spec: object = {},
+  ): Promise<Answer> {
+    return this.sync(name, { path, writeMode: "Merge", secrets: await this.entries(values), ...spec });
+  }
+
   /** What Vault was asked about the mounts of this world since a mark. */
   async asked(since: AuditMark): Promise<AuditedRequest[]> {
     const { vault } = inject("stack");
