@@ -1,7 +1,6 @@
 // Where work is divided among replicas: what is recorded of an object at a place of ours while the object names another
 // replica's, because it has moved. We remove it and take it off the record, which is a change that brings the object back
 // to the one whose it is. Its status and conditions are that one's to write.
-import { triedAgain } from "../base/errors.ts";
 import type { Result } from "../runtime/controller.ts";
 import { effectivePolicy, ownFinalizers } from "../sync/deletion-policy.ts";
 import type { Note, Place, RecordKeeper } from "../sync/record.ts";
@@ -31,8 +30,7 @@ export class Apart {
    * @throws OperatorError (`backoff`) while something keeps the data from being removed
    */
   async remove(subject: Subject, signal: AbortSignal): Promise<Result> {
-    const { object, metadata } = subject;
-    const note = this.#options.remover.noteOf(subject);
+    const { object, metadata, note } = subject;
     if (note === undefined) return {};
     if (metadata.deletionTimestamp === undefined) {
       // What a living object has left goes under a set policy, once all of it is where it is now.
@@ -78,7 +76,7 @@ export class Apart {
       if (removal.kind !== "blocked") return removal.kind !== "postponed";
       const { code, message } = removal.error;
       writer.event(object, { type: "Warning", reason: code, message: `a place that was left: ${message}` });
-      throw triedAgain(removal.error);
+      throw removal.error;
     } finally {
       leave();
     }

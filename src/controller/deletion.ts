@@ -2,7 +2,7 @@
 // the object. Where work is divided, the replica whose place the object names lets it go; what is recorded at another
 // replica's place that one removes (apart.ts), and the first waits for that.
 import type { Clock } from "../base/clock.ts";
-import { type OperatorError, triedAgain } from "../base/errors.ts";
+import type { OperatorError } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import type { Result } from "../runtime/controller.ts";
 import { isInvalid } from "../runtime/kube-error.ts";
@@ -52,12 +52,11 @@ export class Deletion {
    * @throws OperatorError (`backoff`) while something keeps the data from being removed
    */
   async finalize(subject: Subject, signal: AbortSignal): Promise<Result> {
-    const { shares, remover, apart, writer } = this.#options;
-    const { object, metadata } = subject;
+    const { shares, apart, writer } = this.#options;
+    const { object, metadata, note } = subject;
     // Somebody else's finalizer is no order to delete anything.
     const held = ownFinalizers.filter((finalizer) => metadata.finalizers?.includes(finalizer));
     if (held.length === 0) return {};
-    const note = remover.noteOf(subject);
     const places = note === undefined ? [] : [...(note.former ?? []), note];
     const leaves = places.map(({ destination }) => shares.enter(claimOn(destination)));
     try {
@@ -90,7 +89,7 @@ export class Deletion {
     const { error } = removal;
     if (!(await this.#isHopeless(subject, error, signal))) {
       await this.#tellBlocked(subject, error, signal);
-      throw triedAgain(error);
+      throw error;
     }
     metrics.releasedUntouched();
     logger.warn({ object: keyOf(object), error }, "namespace is being deleted and no login is to be had: data left");

@@ -6,6 +6,7 @@ import { asOperatorError, OperatorError } from "../base/errors.ts";
 import type { Result } from "../runtime/controller.ts";
 import { type KubeObject, keyOf, type Request } from "../runtime/objects.ts";
 import { notTried, type Outcome, type Repaired, type Superseded } from "../sync/outcome.ts";
+import { placesOf } from "../sync/record.ts";
 import { sync } from "../sync/sync.ts";
 import { Apart } from "./apart.ts";
 import { Deletion, type DeletionOptions } from "./deletion.ts";
@@ -130,17 +131,17 @@ export class Reconciler {
   }
 
   #useIdentities(subject: Subject): void {
-    const note = this.#remover.noteOf(subject);
-    const places = note === undefined ? [] : [note, ...(note.former ?? [])];
-    const namespaces = places.map(({ destination }) => destination.namespace);
+    const namespaces = placesOf(subject.note).map(({ destination }) => destination.namespace);
     this.#options.identities.use(clientOf(subject.object), namespaces);
   }
 
   #look(object: KubeObject): { subject: Subject; validated: Validated<KMSVaultSecret> } {
     const validated = validateKMSVaultSecret(object);
     const { metadata, status } = "valid" in validated ? validated.valid : validated.invalid;
-    const latest = this.#memory.latest(metadata.uid, object.metadata.resourceVersion, status);
-    return { subject: { object, metadata, status: latest, isSeen: this.#seen.has(metadata.uid) }, validated };
+    const { uid } = metadata;
+    const latest = this.#memory.latest(uid, object.metadata.resourceVersion, status);
+    const note = this.#options.tools.records.open(latest?.record, uid);
+    return { subject: { object, metadata, status: latest, note, isSeen: this.#seen.has(uid) }, validated };
   }
 
   #mayLag({ isSeen }: Subject): boolean {
@@ -162,7 +163,7 @@ export class Reconciler {
   async #syncUnlessSuspended(secret: KMSVaultSecret, subject: Subject, call: SyncCall): Promise<Outcome | Superseded> {
     try {
       // What stands in Vault already is held by what its policy says now, whatever keeps this pass from getting further.
-      if (this.#remover.noteOf(subject) !== undefined) await this.#armFinalizers(subject, call.signal);
+      if (subject.note !== undefined) await this.#armFinalizers(subject, call.signal);
       return secret.spec.suspend === true ? notTried(suspended()) : await this.#sync(secret, subject, call);
     } catch (error) {
       // The API server, or as whom it is written is not allowed; sync itself never throws.
@@ -179,18 +180,13 @@ export class Reconciler {
 
   #sync(secret: KMSVaultSecret, subject: Subject, call: SyncCall): Promise<Outcome | Superseded> {
     const { surroundings, tools, identities, shares } = this.#options;
-    const { object, metadata, status } = subject;
-    const note = tools.records.open(status?.record, metadata.uid);
+    const { object, metadata, note } = subject;
     return sync(
       {
         secret,
         partials: (name) => surroundings.partial(metadata.namespace, name),
         rivals: (path) => this.#remover.rivals(object, path),
-        isCurrent: () => {
-          const stored = surroundings.secret(keyOf(object))?.metadata;
-          const { generation } = metadata;
-          return stored?.uid === metadata.uid && stored.generation === generation && !stored.deletionTimestamp;
-        },
+        isCurrent: () => surroundings.isCurrent(object),
         prepare: () => this.#armFinalizers(subject, call.signal),
         note,
         access: identities.accessFor(clientOf(object)),

@@ -2,13 +2,13 @@
 // place something of it is left. Joins the rules (sync/remove.ts) to what is known around the object; says nothing on it.
 import { deletionAnnotation, type DeletionPolicy } from "../api/kinds.ts";
 import { findCondition } from "../api/conditions.ts";
-import { asOperatorError, OperatorError } from "../base/errors.ts";
+import { asOperatorError, OperatorError, triedAgain } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import { type KubeObject, keyOf } from "../runtime/objects.ts";
 import type { Identities } from "../sync/identities.ts";
 import type { Removal } from "../sync/outcome.ts";
 import { describe, type Rival, type SyncInput, type SyncTools } from "../sync/pass.ts";
-import type { Note, Place } from "../sync/record.ts";
+import type { Place } from "../sync/record.ts";
 import { type PlaceToRemove, released, removePlace } from "../sync/remove.ts";
 import { clientOf, placeNamedBy, specOf } from "./raw-spec.ts";
 import type { Subject } from "./subject.ts";
@@ -42,23 +42,18 @@ export class Remover {
     this.#options = options;
   }
 
-  /** What is recorded of an object. */
-  noteOf({ status, metadata }: Subject): Note | undefined {
-    return this.#options.tools.records.open(status?.record, metadata.uid);
-  }
-
   /** Other living objects that may name what `path` leads to. */
   rivals(object: KubeObject, path: string): readonly Rival[] {
     return this.#options.surroundings.rivals(path, object.metadata.uid, this.#options.identities);
   }
 
-  /** Never throws: what goes wrong is `blocked`. */
+  /** Never throws: what goes wrong is `blocked`, to be tried again. */
   async remove(subject: Subject, request: RemovalRequest, signal: AbortSignal): Promise<Removal> {
     let removal: Removal;
     try {
       removal = await this.#remove(subject, request, signal);
     } catch (error) {
-      removal = { kind: "blocked", error: asOperatorError(error) };
+      removal = { kind: "blocked", error: triedAgain(asOperatorError(error)) };
     }
     const fields = { object: keyOf(subject.object), removal: removal.kind, ...explain(removal) };
     this.#options.logger.info(fields, "object left a place");
@@ -66,7 +61,7 @@ export class Remover {
   }
 
   async #remove(subject: Subject, { place, policy }: RemovalRequest, signal: AbortSignal): Promise<Removal> {
-    const { tools, identities, watchdog } = this.#options;
+    const { surroundings, tools, identities, watchdog } = this.#options;
     const { object, metadata } = subject;
     if (metadata.annotations?.[deletionAnnotation] === "orphan") {
       return released(`Vault was left alone, as the annotation ${deletionAnnotation}: orphan asks`);
@@ -81,16 +76,9 @@ export class Remover {
     if (metadata.deletionTimestamp !== undefined && (await watchdog.isKindGoing(signal))) throw kindIsGoing();
     const access = identities.accessFor(clientOf(object), known.destination.namespace);
     const rivals = (path: string): readonly Rival[] => this.rivals(object, path);
-    const isCurrent = (): boolean => this.#isCurrent(subject);
+    // A deleted object changes no more what it asks for.
+    const isCurrent = (): boolean => metadata.deletionTimestamp !== undefined || surroundings.isCurrent(object);
     return removePlace(known, { metadata, policy, access, rivals, isCurrent }, tools);
-  }
-
-  /** A deleted object changes no more what it asks for. */
-  #isCurrent({ object, metadata }: Subject): boolean {
-    const stored = this.#options.surroundings.secret(keyOf(object))?.metadata;
-    const { deletionTimestamp, generation } = metadata;
-    if (deletionTimestamp !== undefined) return true;
-    return stored?.uid === metadata.uid && stored.generation === generation && stored.deletionTimestamp === undefined;
   }
 
   /**

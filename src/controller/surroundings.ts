@@ -8,7 +8,7 @@ import { claimKey } from "../sync/claims.ts";
 import type { Identities } from "../sync/identities.ts";
 import type { Rival } from "../sync/pass.ts";
 import type { Recorded } from "../sync/own-revisions.ts";
-import type { RecordKeeper } from "../sync/record.ts";
+import { placesOf, type RecordKeeper } from "../sync/record.ts";
 import { specOf } from "./raw-spec.ts";
 
 /** Indexes of the KMSVaultSecrets' store; its objects are unvalidated, as the API server returned them. */
@@ -43,6 +43,13 @@ export class Surroundings {
     return this.#secrets.get(key);
   }
 
+  /** Whether a living object still asks for what it asked for when it was looked up. */
+  isCurrent(object: KubeObject): boolean {
+    const { uid, generation } = object.metadata;
+    const stored = this.secret(keyOf(object))?.metadata;
+    return stored?.uid === uid && stored.generation === generation && stored.deletionTimestamp === undefined;
+  }
+
   /** Every KMSVaultSecret as the API server has it. */
   all(): readonly KubeObject[] {
     return this.#secrets.list();
@@ -54,8 +61,7 @@ export class Surroundings {
       const validated = validateKMSVaultSecret(object);
       const { metadata, status } = "valid" in validated ? validated.valid : validated.invalid;
       const note = records.open(status?.record, metadata.uid);
-      if (note === undefined) continue;
-      for (const place of [note, ...(note.former ?? [])]) yield { place, uid: metadata.uid };
+      for (const place of placesOf(note)) yield { place, uid: metadata.uid };
     }
   }
 

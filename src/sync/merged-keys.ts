@@ -10,8 +10,9 @@ import { type Pass, picked } from "./pass.ts";
 import type { PlanInput } from "./plan.ts";
 import type { Place } from "./record.ts";
 
-/** The keys that a plan may overwrite, and those that it may take away. */
+/** The keys that a plan may overwrite, and those that it may take away. Whoever replaces the whole needs to know none. */
 export function mergeKeys(pass: Pass, observed: Observed): Pick<PlanInput, "ownKeys" | "writtenKeys"> {
+  if (pass.mode === "Replace") return { ownKeys: new Set(), writtenKeys: new Set() };
   const { adopted = [] } = pass.note ?? {};
   const data = dataOf(observed);
   const keys = recordedKeys(pass, data);

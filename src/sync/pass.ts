@@ -11,7 +11,7 @@ import type { Remark } from "./outcome.ts";
 import type { Self, WriteMode } from "./ownership.ts";
 import type { OwnRevisions } from "./own-revisions.ts";
 import type { OnDecryptError } from "./plan.ts";
-import { type Note, type RecordKeeper, sameDestination } from "./record.ts";
+import { type Note, placesOf, type RecordKeeper, sameDestination } from "./record.ts";
 import type { Resolved } from "./resolve.ts";
 
 /** Everything the pipeline works with. */
@@ -96,8 +96,7 @@ export class Pass {
 
   /** What is recorded of this destination, where the object may have been before. */
   get note(): Note | undefined {
-    const { note } = this.input;
-    const places: readonly Note[] = note === undefined ? [] : [note, ...(note.former ?? [])];
+    const places: readonly Note[] = placesOf(this.input.note);
     return places.find(({ destination }) => sameDestination(destination, this.destination));
   }
 

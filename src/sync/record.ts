@@ -130,6 +130,11 @@ function covering(one: RecordedPlace): readonly unknown[] {
   ];
 }
 
+/** Every place that a note is about: where the object is, then those that it has left. */
+export function placesOf(note: Note | undefined): readonly Place[] {
+  return note === undefined ? [] : [note, ...(note.former ?? [])];
+}
+
 /** The place alone, without what a note says of its object. */
 export function placeOf({ destination, revision, fingerprint: hash, keys, adopted }: Place): Place {
   return {

@@ -17,7 +17,7 @@ import { type Place, sameRevision } from "./record.ts";
 /** What is removed, and by which rule. */
 export interface RemovePlaceInput {
   readonly metadata: Meta;
-  readonly policy: DeletionPolicy;
+  readonly policy: Exclude<DeletionPolicy, "Retain">;
   /** Vault, as the identity that this object uses sees it in the place's namespace. */
   readonly access: VaultAccess;
   /** Other living objects, given a path, that may lead to the same destination. */
@@ -40,7 +40,6 @@ export async function removePlace(place: PlaceToRemove, input: RemovePlaceInput,
   const { destination } = place;
   const { policy } = input;
   const where = describe(destination);
-  if (policy === "Retain") return released(`${where} was left in place`);
   if (policy === "SoftDelete" && destination.engineVersion === "v1" && place.keys === undefined) {
     return released(`${where} was left in place: on KV v1 nothing can be undeleted, so nothing was deleted`);
   }

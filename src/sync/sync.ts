@@ -13,6 +13,7 @@ import { notTried, type Outcome, type Superseded, type Synced } from "./outcome.
 import { standing } from "./ownership.ts";
 import { describe, Pass, type Rival, type SyncInput, type SyncTools } from "./pass.ts";
 import { plan, versionOf } from "./plan.ts";
+import { placesOf } from "./record.ts";
 import { resolve } from "./resolve.ts";
 
 /** A CAS race re-reads and plans again; more often than this it is another writer that never stops. */
@@ -42,9 +43,7 @@ async function syncHeld(pass: Pass): Promise<Outcome | Superseded> {
   const { input, tools, destination } = pass;
   const { secret } = input;
   // Before it is replaced: what was written where the object was before.
-  for (const place of input.note === undefined ? [] : [input.note, ...(input.note.former ?? [])]) {
-    tools.own.add(place, pass.self.uid);
-  }
+  for (const place of placesOf(input.note)) tools.own.add(place, pass.self.uid);
   const others = await claimants(destination, input.rivals(secret.spec.path), input.access);
   pass.others = others;
   if (!input.isCurrent()) return { kind: "superseded" };

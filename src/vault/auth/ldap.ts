@@ -1,29 +1,11 @@
 // LDAP auth: a user of a directory that Vault asks.
-import { type Credential, readCredential, required } from "./credential.ts";
-import { authEnvironments } from "./environment.ts";
-import { type Login, postLogin } from "./login.ts";
+import type { Login } from "./login.ts";
+import { type PasswordAuthOptions, passwordLogin } from "./password.ts";
 
-/** A user of the directory. */
-export interface LdapAuthOptions {
-  /** `VAULT_LDAP_USERNAME` */
-  readonly username?: string;
-  /** `VAULT_LDAP_PASSWORD`, `VAULT_LDAP_PASSWORD_FILE` */
-  readonly password: Credential;
-  /** `VAULT_LDAP_LOGIN_ENDPOINT`: path below `/v1/`, without the user. */
-  readonly loginEndpoint: string;
-}
+/** A user of the directory: `VAULT_LDAP_USERNAME`, `VAULT_LDAP_PASSWORD` or its `_FILE`, `VAULT_LDAP_LOGIN_ENDPOINT`. */
+export type LdapAuthOptions = PasswordAuthOptions;
 
 /** @see https://developer.hashicorp.com/vault/api-docs/auth/ldap#login-with-ldap-user */
-export function ldapLogin({ username, password, loginEndpoint }: LdapAuthOptions): Login {
-  return {
-    async logIn(door) {
-      const user = required(username, "VAULT_LDAP_USERNAME");
-      return postLogin(door, {
-        path: `${loginEndpoint}/${encodeURIComponent(user)}`,
-        body: { password: await readCredential(password) },
-        who: `user "${user}"`,
-        remedy: authEnvironments.ldap.remedy,
-      });
-    },
-  };
+export function ldapLogin(options: LdapAuthOptions): Login {
+  return passwordLogin("ldap", "VAULT_LDAP_USERNAME", options);
 }
