@@ -118,3 +118,13 @@ export function parseOrigins(text: string): readonly string[] | undefined {
   const urls = text.split(",").map((one) => parseServerUrl(one.trim()));
   return urls.every((url) => url !== undefined) ? [...new Set(urls.map((url) => new URL(url).origin))] : undefined;
 }
+
+/** An address, or "off" for `0` and nothing. */
+export function listenAddress(text: string): ListenAddress | "off" | undefined {
+  return text === "0" || text === "" ? "off" : parseListenAddress(text);
+}
+
+/** One of a list of texts. */
+export function oneOf<T extends string>(values: readonly T[]): Parse<T> {
+  return (text) => values.find((value) => value === text);
+}

@@ -1,7 +1,8 @@
 import { inspect } from "node:util";
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { type Config, type Environment, type FlagValues, loadConfig } from "./config.ts";
+import { type Config, loadConfig } from "./config.ts";
+import type { Environment, FlagValues } from "./config-reader.ts";
 import { runFlags, variables } from "./config-reference.ts";
 
 function configOf(flags: FlagValues = {}, env: Environment = {}, namespace?: string): Config {

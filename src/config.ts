@@ -2,30 +2,23 @@
 // write instead. Names, defaults and several texts are the contract with installations of the original
 // (docs/reference/configuration.md). What stands in a variable is never quoted: it may be a secret in the wrong place.
 import { type Adoption, adoptions } from "./api/adoption.ts";
-import { PlainValue } from "./base/plaintext.ts";
 import type { RateLimit } from "./base/rate-limit.ts";
-import {
-  type FlagName,
-  type LogFormat,
-  type LogLevel,
-  logFormats,
-  logLevels,
-  runFlags,
-  type VariableName,
-  variables,
-} from "./config-reference.ts";
+import { type LogFormat, type LogLevel, logFormats, logLevels, runFlags } from "./config-reference.ts";
 import {
   integer,
   isNamespaceName,
   type ListenAddress,
-  type Parse,
+  listenAddress,
+  oneOf,
   parseBoolean,
-  parseListenAddress,
   parseNamespaces,
   withoutOuterSlashes,
 } from "./config-values.ts";
+import { kmsSettings } from "./config-kms.ts";
+import { type Environment, type FlagValues, Reader } from "./config-reader.ts";
 import { requireCredentials, vaultAuth } from "./config-vault.ts";
 import { vaultTransport } from "./config-vault-transport.ts";
+import type { KmsOptions } from "./kms/factory.ts";
 import type { VaultAuthOptions } from "./vault/auth/method.ts";
 import type { VaultTransportOptions } from "./vault/transport.ts";
 import { type AuthMethod, authMethods } from "./vault/vault.ts";
@@ -55,11 +48,7 @@ export interface Config {
   readonly maxConcurrentReconciles: number;
   /** Of requests to the API server; absent: none. */
   readonly kubeRateLimit?: RateLimit;
-  readonly kms: {
-    /** Absent: the shared config file of the AWS SDK says. */
-    readonly region?: string;
-    readonly maxInFlight: number;
-  };
+  readonly kms: KmsOptions;
   readonly log: { readonly level: LogLevel; readonly format: LogFormat };
   /** The operator's own namespace: Lease and record key. */
   readonly namespace: string;
@@ -77,11 +66,6 @@ interface VaultSettings {
   readonly auth: VaultAuthOptions;
 }
 
-/** Flags as given on the command line; those absent have their default. */
-export type FlagValues = Readonly<Partial<Record<FlagName, string>>>;
-
-export type Environment = Readonly<Record<string, string | undefined>>;
-
 export interface ConfigSources {
   readonly flags: FlagValues;
   readonly env: Environment;
@@ -94,7 +78,7 @@ export type Loaded = { readonly config: Config } | { readonly problems: readonly
 
 /** Pure. The kubeconfig is not looked at here (cli/kube-connection.ts does). */
 export function loadConfig({ flags, env, namespace }: ConfigSources): Loaded {
-  const read = new Reader(flags, env);
+  const read = new Reader(flags, env, runFlags);
   const probes = flags["health-probe-bind-address"];
   const debugAddress = read.flag("debug-addr", listenAddress, "an address such as 127.0.0.1:6060");
   const config: Config = {
@@ -150,78 +134,6 @@ function kubeSettings(read: Reader): Pick<Config, "kubeRateLimit"> {
   const perSecond = read.flag("kube-api-qps", integer(0, 100_000), "a whole number from 0 to 100000");
   const burst = read.flag("kube-api-burst", integer(1, 100_000), "a whole number from 1 to 100000");
   return perSecond === 0 ? {} : { kubeRateLimit: { perSecond, burst } };
-}
-
-function kmsSettings(read: Reader): Config["kms"] {
-  // The SDK for JavaScript does not know AWS_DEFAULT_REGION, which the Go SDK of the original read.
-  const region = read.text("AWS_REGION") ?? read.text("AWS_DEFAULT_REGION");
-  return {
-    ...(region !== undefined && { region }),
-    maxInFlight: read.flag("kms-max-in-flight", integer(1, 10_000), "a whole number from 1 to 10000"),
-  };
-}
-
-/** Reads flags and variables by the tables, and gathers what is wrong. */
-class Reader {
-  readonly problems: string[] = [];
-  readonly #flags: FlagValues;
-  readonly #env: Environment;
-
-  constructor(flags: FlagValues, env: Environment) {
-    this.#flags = flags;
-    this.#env = env;
-  }
-
-  /** A flag's value, or its default's when it is absent or wrong. */
-  flag<T>(name: FlagName, parse: Parse<T>, expected: string): T {
-    const given = this.#flags[name];
-    const value = given === undefined ? undefined : parse(given);
-    if (given !== undefined && value === undefined)
-      this.problems.push(`--${name}: must be ${expected}, not "${given}"`);
-    return value ?? parsedDefault(name, runFlags, parse);
-  }
-
-  /** A variable that has a default: its value, or the default's when it is unset or wrong. */
-  variable<T>(name: VariableName, parse: Parse<T>, expected: string): T {
-    return this.optional(name, parse, expected) ?? parsedDefault(name, variables, parse);
-  }
-
-  /** A variable that has none. */
-  optional<T>(name: VariableName, parse: Parse<T>, expected: string): T | undefined {
-    const given = this.text(name);
-    const value = given === undefined ? undefined : parse(given);
-    if (given !== undefined && value === undefined) this.problems.push(`${name}: must be ${expected}`);
-    return value;
-  }
-
-  /** A variable as it stands, without blanks around it; empty counts as unset. */
-  text(name: VariableName): string | undefined {
-    return this.#env[name]?.trim() || undefined;
-  }
-
-  /** A variable that nothing prints. Line ends, which files and Secrets often have, are no part of it. */
-  secret(name: VariableName): PlainValue | undefined {
-    const text = this.#env[name]?.replace(/[\r\n]+$/, "");
-    return text === undefined || text === "" ? undefined : new PlainValue(text);
-  }
-}
-
-function parsedDefault<T>(
-  name: string,
-  table: readonly { readonly name: string; readonly default: string }[],
-  parse: Parse<T>,
-): T {
-  const value = parse(table.find((row) => row.name === name)?.default ?? "");
-  if (value === undefined) throw new Error(`the default of ${name} cannot be read`);
-  return value;
-}
-
-function listenAddress(text: string): ListenAddress | "off" | undefined {
-  return text === "0" || text === "" ? "off" : parseListenAddress(text);
-}
-
-function oneOf<T extends string>(values: readonly T[]): Parse<T> {
-  return (text) => values.find((value) => value === text);
 }
 
 /** With a token for the API server Vault could act as the service account; these are the usual names of that. */

@@ -14,9 +14,8 @@ import { Surroundings, secretIndexers } from "./controller/surroundings.ts";
 import { type Surveyed, survey } from "./controller/survey.ts";
 import { Watchdog } from "./controller/watchdog.ts";
 import { partialHandlers, secretHandlers, shardListener, type WatchesOptions } from "./controller/watches.ts";
-import { createAwsKms } from "./kms/aws.ts";
 import type { Decryptor } from "./kms/cipher.ts";
-import { metered } from "./kms/metered.ts";
+import { createDecryptor } from "./kms/factory.ts";
 import { KubeClient } from "./runtime/client.ts";
 import type { KubeConnection } from "./runtime/connection.ts";
 import { Controller } from "./runtime/controller.ts";
@@ -166,7 +165,7 @@ function openDoors(
       beforeMutation,
       metrics: metrics.vault,
     }),
-    kms: metered(createAwsKms({ ...config.kms, logger }), clock, (...call) => metrics.kms.requestDone(...call)),
+    kms: createDecryptor(config.kms, { clock, logger, report: (...call) => metrics.kms.requestDone(...call) }),
   };
 }
 

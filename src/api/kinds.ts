@@ -46,8 +46,11 @@ const longestMs = 8_760 * 3_600_000;
 /** A Go duration that is not negative, such as `30s`, `1h30m` or `0`. */
 const duration = z
   .string()
-  .regex(/^(0|([0-9]+(\.[0-9]+)?(ms|s|m|h))+)$/)
+  .regex(/^(0|([0-9]+(\.[0-9]+)?(ms|s|m|h))+)$/, { error: "must be a duration such as 30s or 1h30m, or 0" })
   .refine((text) => (parseDuration(text) ?? 0) <= longestMs, { error: "must be at most 8760h" });
+
+/** An ARN of an IAM role, in whatever partition. */
+const roleArn = /^arn:aws[a-z-]*:iam::[0-9]{12}:role\/[A-Za-z0-9_+=,.@/-]+$/;
 
 const encryptionContext = z.record(z.string(), z.string());
 
@@ -106,6 +109,28 @@ export const kmsVaultSecretSpecSchema = z.object({
     .array(z.string().min(1))
     .optional()
     .describe("Names of PartialKMSVaultSecrets in the same namespace whose entries are added; later ones win."),
+  bindContext: z
+    .enum(["None", "Namespace", "Object", "Key"])
+    .optional()
+    .describe(
+      "What the values are bound to: their encryption context must also hold k8s.patoarvizu.dev/namespace (Namespace), .../name of this object as well (Object), and .../key of the entry as well (Key), so that a value copied elsewhere does not decrypt. None (default): to nothing.",
+    ),
+  provider: z
+    .enum(["AWS", "Age", "VaultTransit"])
+    .optional()
+    .describe("Where the values' keys are: AWS KMS, an age key file, Vault's transit engine. Absent: each value says."),
+  kmsKeyId: z
+    .string()
+    .min(1)
+    .optional()
+    .describe(
+      "The only key that may decrypt the values: of AWS KMS a key ARN (its region is asked), key id or alias; of age a recipient; of Vault transit mount/key, needed there unless the operator has a default.",
+    ),
+  kmsRoleArn: z
+    .string()
+    .regex(roleArn, { error: "must be the ARN of an IAM role" })
+    .optional()
+    .describe("AWS role to ask KMS as; the operator's policy must allow it."),
   onDecryptError: z
     .enum(["Keep", "Skip", "Fail"])
     .optional()

@@ -113,8 +113,7 @@ function messageOf(issue: z.core.$ZodIssue): string {
   if (issue.code === "too_small") {
     return issue.origin === "string" ? "must not be empty" : `must be at least ${issue.minimum}`;
   }
-  if (issue.code === "invalid_format") return "must be a duration such as 30s or 1h30m, or 0";
-  if (issue.code === "custom") return issue.message;
+  if (issue.code === "invalid_format" || issue.code === "custom") return issue.message;
   if (issue.code === "too_big") return `must be at most ${issue.maximum}`;
   return "is not valid";
 }

@@ -16,6 +16,8 @@ export const errorCodes = {
   DecodingError: "terminal",
   DecryptingError: "terminal",
   InvalidEncoding: "terminal",
+  ReservedContextKey: "terminal",
+  KeyNotAllowed: "terminal",
   EngineMismatch: "terminal",
   EngineUnknown: "backoff",
   NotKV: "terminal",

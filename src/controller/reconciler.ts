@@ -192,6 +192,7 @@ export class Reconciler {
         access: identities.accessFor(clientOf(object)),
         accessAt: ({ namespace }) => identities.accessFor(clientOf(object), namespace),
         enter: (destination) => shares.enter(claimOn(destination)),
+        isUrgent: subject.isSeen && note !== undefined,
         adopt: metadata.annotations?.[adoptAnnotation] === "true",
         ...call,
       },

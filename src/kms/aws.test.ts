@@ -266,7 +266,7 @@ describe("how many at once", () => {
     await faults({ outage: "hang" });
     const abort = new AbortController();
     const under = [1, 2, 3].map(() =>
-      kms.decrypt({ ciphertext: Buffer.from("x"), encryptionContext: {} }, abort.signal),
+      kms.decrypt({ ciphertext: Buffer.from("x"), encryptionContext: {} }, { signal: abort.signal }),
     );
     const settled = Promise.allSettled(under);
     await expect.poll(async () => (await calls()).total).toBe(1);

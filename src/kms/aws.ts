@@ -8,7 +8,7 @@ import { OperatorError } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import { Plaintext } from "../base/plaintext.ts";
 import { describeAwsFailure, type KmsOperation, mapAwsError } from "./aws-errors.ts";
-import type { Decryptor, DecryptRequest, EncryptRequest, Encryptor } from "./cipher.ts";
+import type { DecryptCall, EncryptionContext, EncryptRequest, Encryptor } from "./cipher.ts";
 
 export interface AwsKmsOptions {
   /** Absent: AWS_REGION, then the shared config file. */
@@ -52,8 +52,14 @@ export function createAwsKms(options: AwsKmsOptions = {}): AwsKms {
   return new AwsKms(client, maxInFlight, logger);
 }
 
+/** A ciphertext blob as KMS's Encrypt returned it, and what it was encrypted with. */
+export interface BlobRequest {
+  readonly ciphertext: Uint8Array;
+  readonly encryptionContext: EncryptionContext;
+}
+
 /** Made by `createAwsKms`. */
-export class AwsKms implements Decryptor, Encryptor {
+export class AwsKms implements Encryptor {
   readonly #client: KMSClient;
   readonly #limit: LimitFunction;
   readonly #logger: Logger | undefined;
@@ -68,7 +74,7 @@ export class AwsKms implements Decryptor, Encryptor {
    * An aborted call is `KMSUnavailable`.
    * @throws OperatorError see `Decryptor`
    */
-  async decrypt({ ciphertext, encryptionContext }: DecryptRequest, signal?: AbortSignal): Promise<Plaintext> {
+  async decrypt({ ciphertext, encryptionContext }: BlobRequest, { signal }: DecryptCall = {}): Promise<Plaintext> {
     const command = new DecryptCommand({ CiphertextBlob: ciphertext, EncryptionContext: { ...encryptionContext } });
     const bytes = await this.#call("Decrypt", signal, async (abort) => {
       return (await this.#client.send(command, abort)).Plaintext;

@@ -14,9 +14,9 @@ test("every call is reported with its outcome, and passes through unchanged", as
     systemClock,
     (operation, outcome, seconds) => reports.push([operation, outcome, seconds >= 0]),
   );
-  const request = { ciphertext: new Uint8Array(), encryptionContext: {} };
-  expect(await decryptor.decrypt(request)).toBe(plaintext);
-  await expect(decryptor.decrypt(request)).rejects.toBe(failure);
+  const request = { encryptedSecret: "", encryptionContext: {} };
+  expect(await decryptor.decrypt(request, {})).toBe(plaintext);
+  await expect(decryptor.decrypt(request, {})).rejects.toBe(failure);
   expect(reports).toEqual([
     ["Decrypt", "ok", true],
     ["Decrypt", "KMSThrottled", true],

@@ -9,11 +9,11 @@ export type RequestReport = (operation: "Decrypt", outcome: string, seconds: num
 /** The same Decryptor, with each call reported once it has ended; the time includes waiting for its turn. */
 export function metered(decryptor: Decryptor, clock: Clock, report: RequestReport): Decryptor {
   return {
-    async decrypt(request, signal) {
+    async decrypt(request, call) {
       const since = clock.monotonic();
       const done = (outcome: string) => report("Decrypt", outcome, (clock.monotonic() - since) / 1000);
       try {
-        const plaintext = await decryptor.decrypt(request, signal);
+        const plaintext = await decryptor.decrypt(request, call);
         done("ok");
         return plaintext;
       } catch (error) {

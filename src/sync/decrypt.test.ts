@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { OperatorError } from "../base/errors.ts";
 import { Plaintext } from "../base/plaintext.ts";
+import { decodeBase64 } from "../kms/base64.ts";
 import type { Decryptor } from "../kms/cipher.ts";
 import { combineFailures, decrypt } from "./decrypt.ts";
 import type { ResolvedEntry } from "./resolve.ts";
@@ -13,17 +14,15 @@ function entry(key: string, encryptedSecret: string, more: Partial<ResolvedEntry
 function echo(): Decryptor & { calls: number } {
   return {
     calls: 0,
-    async decrypt({ ciphertext }) {
+    async decrypt({ encryptedSecret }) {
       this.calls += 1;
-      return new Plaintext(ciphertext);
+      return new Plaintext(decodeBase64(encryptedSecret));
     },
   };
 }
 
-const signal = new AbortController().signal;
-
 async function decryptOne(given: ResolvedEntry, decryptor: Decryptor = echo()): Promise<unknown> {
-  const { values, failures } = await decrypt([given], decryptor, signal);
+  const { values, failures } = await decrypt([given], decryptor, {});
   return failures[0]?.error.code ?? values.get(given.key)?.open();
 }
 
@@ -49,7 +48,7 @@ test("emptySecret is the empty string, whatever the ciphertext, and costs no cal
 
 test("every entry is tried and every failure told, in list order; the first gives the code", async () => {
   const entries = [entry("bad", "!"), entry("good", "YQ=="), entry("worse", "")];
-  const { values, failures } = await decrypt(entries, echo(), signal);
+  const { values, failures } = await decrypt(entries, echo(), {});
   expect([...values.keys()]).toEqual(["good"]);
   const [first, ...rest] = failures;
   if (first === undefined) throw new Error("no failure");

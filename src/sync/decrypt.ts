@@ -1,8 +1,9 @@
 // Third stage: entries to values. Every entry is tried, and all failures come back together, so that a user sees
 // everything that is wrong with an object at once and one bad key never hides or harms the others.
+import { reservedPrefix } from "../api/binding.ts";
 import { OperatorError, type Retry } from "../base/errors.ts";
 import { PlainValue } from "../base/plaintext.ts";
-import type { Decryptor } from "../kms/cipher.ts";
+import type { DecryptCall, Decryptor } from "../kms/cipher.ts";
 import type { ResolvedEntry } from "./resolve.ts";
 
 /** One entry that gave no value. */
@@ -20,17 +21,18 @@ export interface Decrypted {
 
 /**
  * Decrypts every entry that is not empty, all at once: the Decryptor bounds how many are in flight.
+ * @param call the same for all entries
  * @throws only what is no failure of an entry (a bug): `OperatorError`s become failures
  */
 export async function decrypt(
   entries: readonly ResolvedEntry[],
   decryptor: Decryptor,
-  signal: AbortSignal,
+  call: DecryptCall,
 ): Promise<Decrypted> {
   const results = await Promise.all(
     entries.map(async (entry): Promise<PlainValue | OperatorError> => {
       try {
-        return await decryptEntry(entry, decryptor, signal);
+        return await decryptEntry(entry, decryptor, call);
       } catch (error) {
         if (error instanceof OperatorError) return error;
         throw error;
@@ -59,22 +61,17 @@ export function combineFailures(failures: readonly [EntryFailure, ...EntryFailur
   return new OperatorError(first.error.code, shown.join("; ") + rest, { cause: first.error, retry });
 }
 
-async function decryptEntry(entry: ResolvedEntry, decryptor: Decryptor, signal: AbortSignal): Promise<PlainValue> {
+async function decryptEntry(entry: ResolvedEntry, decryptor: Decryptor, call: DecryptCall): Promise<PlainValue> {
   if (entry.empty) return new PlainValue("");
-  const ciphertext = decodeBase64(entry.encryptedSecret);
-  if (ciphertext === undefined) {
+  if (entry.reservedKey !== undefined) {
     throw new OperatorError(
-      "DecodingError",
-      "encryptedSecret is not standard base64; put the base64 of the ciphertext blob there, as the encryption tool prints it",
+      "ReservedContextKey",
+      `secretContext has ${entry.reservedKey}, which says where a value belongs and is never given by hand; take it out, and set spec.bindContext for values that are bound to their place`,
     );
   }
-  if (ciphertext.length === 0) {
-    throw new OperatorError(
-      "DecryptingError",
-      "encryptedSecret is empty; encrypt the value, or set emptySecret: true if the empty string is meant",
-    );
-  }
-  const plaintext = await decryptor.decrypt({ ciphertext, encryptionContext: entry.encryptionContext }, signal);
+  const plaintext = await decryptor.decrypt(entry, call).catch((error: unknown) => {
+    throw withBinding(error, entry);
+  });
   if (entry.encoding === "base64") return plaintext.asBase64();
   const text = plaintext.asText();
   if (text === undefined) {
@@ -86,8 +83,15 @@ async function decryptEntry(entry: ResolvedEntry, decryptor: Decryptor, signal: 
   return text;
 }
 
-/** Standard base64 with padding (RFC 4648, section 4), as Go's StdEncoding reads it; undefined when it is not. */
-function decodeBase64(text: string): Uint8Array | undefined {
-  if (text.length % 4 !== 0 || !/^[A-Za-z0-9+/]*={0,2}$/.test(text)) return undefined;
-  return Buffer.from(text, "base64");
+/** Says of a bound value that did not decrypt what it has to be encrypted with. */
+function withBinding(error: unknown, { encryptionContext }: ResolvedEntry): unknown {
+  const binding = Object.entries(encryptionContext).filter(([key]) => key.startsWith(reservedPrefix));
+  const concerned = error instanceof OperatorError && error.code === "DecryptingError" && binding.length > 0;
+  if (!concerned) return error;
+  const parts = binding.map(([key, value]) => `${key}=${value}`).join(", ");
+  return new OperatorError(
+    error.code,
+    `${error.message}; by bindContext it belongs to ${parts}: if it was copied from elsewhere, encrypt the value again with exactly that in the encryption context, besides secretContext`,
+    { cause: error, retry: error.retry },
+  );
 }

@@ -12,7 +12,7 @@ const entry: ResolvedEntry = {
   encoding: "utf8",
   empty: false,
 };
-const base = { entries: [entry], destination, onDecryptError: "Keep", writeMode: "Replace" };
+const base = { entries: [entry], destination, onDecryptError: "Keep", writeMode: "Replace", keyChoice: [undefined] };
 
 const entries = fc.uniqueArray(
   fc.record({
@@ -49,6 +49,7 @@ test.each([
   ["mount", { ...base, destination: { ...destination, mount: "other" } }],
   ["Vault namespace", { ...base, destination: { ...destination, namespace: "team" } }],
   ["engine", { ...base, destination: { ...destination, engineVersion: "v1" as const } }],
+  ["key choice", { ...base, keyChoice: ["AWS"] }],
   ["onDecryptError", { ...base, onDecryptError: "Skip" }],
 ])("another %s is another digest", (_what, changed) => {
   expect(sourceDigest(changed)).not.toBe(sourceDigest(base));

@@ -9,6 +9,8 @@ export interface DigestSource {
   readonly destination: Destination;
   readonly onDecryptError: string;
   readonly writeMode: string;
+  /** What the object says of the keys of its values, as far as it does: provider, key id, role. */
+  readonly keyChoice: readonly (string | undefined)[];
 }
 
 /**
@@ -16,11 +18,13 @@ export interface DigestSource {
  * context pairs does not matter. A change of this format would decrypt everything anew in every installation: make it
  * a `v2:` and keep `v1:` comparable for one release.
  */
-export function sourceDigest({ entries, destination, onDecryptError, writeMode }: DigestSource): string {
+export function sourceDigest({ entries, destination, onDecryptError, writeMode, keyChoice }: DigestSource): string {
   const canonical = {
     destination: [destination.namespace, destination.mount, destination.path, destination.engineVersion],
     writeMode,
     onDecryptError,
+    // Only where there is one: objects without are as they were before there was a choice.
+    ...(keyChoice.some((choice) => choice !== undefined) && { keyChoice }),
     entries: entries
       .map((entry) => [
         entry.key,

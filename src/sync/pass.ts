@@ -2,7 +2,7 @@
 import type { Adoption } from "../api/adoption.ts";
 import type { KMSVaultSecret, PartialKMSVaultSecret } from "../api/kinds.ts";
 import type { PlainMap } from "../base/plaintext.ts";
-import type { Decryptor } from "../kms/cipher.ts";
+import type { DecryptCall, Decryptor } from "../kms/cipher.ts";
 import type { Destination } from "../vault/kv/engine.ts";
 import type { VaultAccess } from "../vault/vault.ts";
 import type { DestinationLock } from "./destination-lock.ts";
@@ -62,6 +62,10 @@ export interface SyncInput {
   readonly enter: (destination: Destination) => (() => void) | undefined;
   /** The user allowed that foreign data at the path is taken over. */
   readonly adopt: boolean;
+  /** What is in Vault already is to change: calls for it go before those for first writes. */
+  readonly isUrgent: boolean;
+  /** Keys that the policy lets the object use; absent: any. */
+  readonly allowedKeys?: readonly string[];
   readonly signal: AbortSignal;
 }
 
@@ -91,7 +95,13 @@ export class Pass {
     this.mode = spec.writeMode ?? "Replace";
     this.self = selfOf(metadata, tools.records);
     this.casIndex = destination.engineVersion === "v2" ? spec.kvSettings?.casIndex : undefined;
-    this.digest = sourceDigest({ entries, destination, onDecryptError: this.onDecryptError, writeMode: this.mode });
+    this.digest = sourceDigest({
+      entries,
+      destination,
+      onDecryptError: this.onDecryptError,
+      writeMode: this.mode,
+      keyChoice: [spec.provider, spec.kmsKeyId, spec.kmsRoleArn],
+    });
   }
 
   /** What is recorded of this destination, where the object may have been before. */
@@ -104,6 +114,20 @@ export class Pass {
   fingerprint(data: PlainMap, keys?: readonly string[]): string {
     const { records } = this.tools;
     return records.fingerprint(keys === undefined ? data : picked(data, keys), this.destination, this.self.uid);
+  }
+
+  /** How the entries are decrypted, together. */
+  decryptCall(): DecryptCall {
+    const { signal, isUrgent, allowedKeys, secret } = this.input;
+    const { provider, kmsKeyId: keyId, kmsRoleArn: roleArn } = secret.spec;
+    return {
+      signal,
+      isUrgent,
+      ...(provider && { provider }),
+      ...(keyId !== undefined && { keyId }),
+      ...(roleArn !== undefined && { roleArn }),
+      ...(allowedKeys && { allowedKeys }),
+    };
   }
 
   remarks(): Remark[] {

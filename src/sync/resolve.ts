@@ -1,5 +1,6 @@
 // First stage: from a KMSVaultSecret and the Partials it includes to the flat list of entries that shall stand in
 // Vault. Pure. The precedence of keys and of encryption contexts is the contract's (docs/reference/api.md).
+import { bindingOf, reservedKeyOf } from "../api/binding.ts";
 import type { Entry, KMSVaultSecret, PartialKMSVaultSecret } from "../api/kinds.ts";
 import { OperatorError } from "../base/errors.ts";
 import type { EncryptionContext } from "../kms/cipher.ts";
@@ -9,7 +10,10 @@ export interface ResolvedEntry {
   readonly key: string;
   /** Base64 as in the object, without line breaks. "" when the object holds none. */
   readonly encryptedSecret: string;
+  /** The user's own, and what `bindContext` adds to it. */
   readonly encryptionContext: EncryptionContext;
+  /** A key of the user's own encryption context that only `bindContext` may set. */
+  readonly reservedKey?: string;
   readonly encoding: "utf8" | "base64";
   /** Write "" and ignore `encryptedSecret`. */
   readonly empty: boolean;
@@ -30,7 +34,8 @@ export function resolve(
   secret: KMSVaultSecret,
   partials: (name: string) => PartialKMSVaultSecret | undefined,
 ): Resolved {
-  const { spec } = secret;
+  const { spec, metadata } = secret;
+  const bindContext = spec.bindContext ?? "None";
   const sources: Source[] = [
     { place: "spec.secrets", entries: spec.secrets ?? [], contexts: [spec.secretContext] },
     ...includedSources(secret, partials),
@@ -40,7 +45,8 @@ export function resolve(
   for (const { place, entries, contexts } of sources) {
     for (const entry of entries) {
       if (byKey.has(entry.key)) winners.set(entry.key, place);
-      byKey.set(entry.key, resolveEntry(entry, contexts));
+      const binding = bindingOf(bindContext, { ...metadata, key: entry.key });
+      byKey.set(entry.key, resolveEntry(entry, contexts, binding));
     }
   }
   if (byKey.size === 0) {
@@ -89,12 +95,15 @@ function includedSources(
   return sources;
 }
 
-function resolveEntry(entry: Entry, contexts: readonly (EncryptionContext | undefined)[]): ResolvedEntry {
+function resolveEntry(entry: Entry, contexts: Source["contexts"], binding: EncryptionContext): ResolvedEntry {
+  const encryptionContext = effectiveContext([entry.secretContext, ...contexts]);
+  const reservedKey = reservedKeyOf(encryptionContext);
   return {
     key: entry.key,
     // Go's decoder, which existing objects were written for, skips line breaks.
     encryptedSecret: (entry.encryptedSecret ?? "").replaceAll(/[\r\n]/g, ""),
-    encryptionContext: effectiveContext([entry.secretContext, ...contexts]),
+    encryptionContext: { ...encryptionContext, ...binding },
+    ...(reservedKey !== undefined && { reservedKey }),
     encoding: entry.encoding ?? "utf8",
     empty: entry.emptySecret === true,
   };

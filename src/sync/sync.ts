@@ -57,7 +57,7 @@ async function syncHeld(pass: Pass): Promise<Outcome | Superseded> {
 }
 
 async function syncDestination(pass: Pass): Promise<Outcome | Superseded> {
-  const { access, signal } = pass.input;
+  const { access } = pass.input;
   let decrypted: Decrypted | undefined;
   for (let attempt = 1; ; attempt += 1) {
     const observed = await withSharedData(pass, await access.observe(pass.destination));
@@ -65,7 +65,7 @@ async function syncDestination(pass: Pass): Promise<Outcome | Superseded> {
     const settled = settledWithoutKms(pass, observed);
     if (settled !== undefined) return marked(pass, observed, settled);
     if (decrypted === undefined && !(await pass.input.isConfirmed())) return { kind: "superseded" };
-    decrypted ??= await decrypt(pass.resolved.entries, pass.tools.decryptor, signal);
+    decrypted ??= await decrypt(pass.resolved.entries, pass.tools.decryptor, pass.decryptCall());
     const current = await completed(pass, observed, decrypted);
     const next = plan({
       observed: current,

@@ -1,5 +1,6 @@
 // How to log in to Vault, out of variables as a user sets them, so that a test says no more than what it is about.
-import { type Environment, loadConfig } from "../../src/config.ts";
+import { loadConfig } from "../../src/config.ts";
+import type { Environment } from "../../src/config-reader.ts";
 import type { VaultAuthOptions } from "../../src/vault/auth/method.ts";
 
 /** @throws Error when the configuration refuses the variables */

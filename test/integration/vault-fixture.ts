@@ -4,7 +4,7 @@ import { inspect } from "node:util";
 import { systemClock } from "../../src/base/clock.ts";
 import type { Logger } from "../../src/base/log.ts";
 import { type PlainMap, PlainValue } from "../../src/base/plaintext.ts";
-import type { Environment } from "../../src/config.ts";
+import type { Environment } from "../../src/config-reader.ts";
 import { type ClosableVault, createVault, type VaultOptions } from "../../src/vault/factory.ts";
 import type { Observed } from "../../src/vault/kv/engine.ts";
 import type { VaultTransportOptions } from "../../src/vault/transport.ts";

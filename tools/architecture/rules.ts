@@ -8,7 +8,7 @@ export interface FolderRule {
 }
 
 /** Everything in src that is composed, not composing. */
-const parts = ["base", "api", "kms", "vault", "runtime", "telemetry", "sync", "controller", "webhook"];
+const parts = ["base", "api", "kms", "vault", "runtime", "telemetry", "policy", "sync", "controller", "webhook"];
 
 /**
  * Folder → what it may import besides itself. A file directly in src counts as a folder of its name, those not named
@@ -21,9 +21,10 @@ export const folderRules: Readonly<Record<string, FolderRule>> = {
   vault: { values: ["base"] },
   runtime: { values: ["base"] },
   telemetry: { values: ["base"] },
-  sync: { values: ["base", "api"], types: ["kms", "vault"] },
-  controller: { values: ["base", "api", "sync", "runtime"] },
-  webhook: { values: ["base", "api", "sync"] },
+  policy: { values: ["base", "api"] },
+  sync: { values: ["base", "api", "policy"], types: ["kms", "vault"] },
+  controller: { values: ["base", "api", "policy", "sync", "runtime"] },
+  webhook: { values: ["base", "api", "policy", "sync"], types: ["kms"] },
   cli: { values: [...parts, "operator.ts", "root"] },
   "operator.ts": { values: [...parts, "root"] },
   root: { values: ["base", "api", "kms", "vault", "runtime", "telemetry"] },
@@ -48,6 +49,7 @@ export const reserved: readonly Reserved[] = [
   { what: "the environment", pattern: /^(process\.env|node:process|process)$/, allowed: ["config.ts", "cli/main.ts"] },
   { what: "the network", pattern: network, within: "base/", allowed: [] },
   { what: "the network", pattern: network, within: "api/", allowed: [] },
+  { what: "the network", pattern: network, within: "policy/", allowed: [] },
   { what: "the network", pattern: network, within: "sync/", allowed: [] },
   { what: "the network", pattern: network, within: "controller/", allowed: [] },
   // connection.ts and tls-files.ts check and make TLS identities of files with node:tls; they open no connection.

@@ -1,7 +1,8 @@
 // `kms-vault-operator run`: the operator itself. Everything that is wrong with the configuration is listed at once,
 // with exit code 2; then the process lives until a signal, or until it cannot go on.
 import { Command, Option } from "commander";
-import { type Config, type Environment, type FlagValues, loadConfig } from "../../config.ts";
+import { type Config, loadConfig } from "../../config.ts";
+import type { Environment, FlagValues } from "../../config-reader.ts";
 import { type Flag, runFlags, variables } from "../../config-reference.ts";
 import type { KubeConnection } from "../../runtime/connection.ts";
 import type { ProcessLogger } from "../../telemetry/logger.ts";
