@@ -1,19 +1,17 @@
 // How many requests a second a key service may be sent: a token bucket whose rate follows what the service lets through.
-// Down by a share of what got through when it throttles, up by a steady amount while it does not (as TCP finds the width
+// Down by a share when it throttles, up by a steady amount while it does not (as TCP finds the width
 // of a line), so that we settle near a quota that nobody told us and that others may share. Pure: time is handed in.
 
-/** After a throttled request: this share of what got through in the second before it. */
+/** After a throttled request: this share of the limit or, when there was none, of what got through in a second. */
 const decrease = 0.85;
 /** Share of the new limit that is added each second. */
-const growth = 0.05;
+const growth = 0.1;
 /** Least growth, requests per second, each second. */
 const leastGrowth = 1;
 /** The limit falls no lower: what lets less through than this is taken for an outage (budget.ts). */
 const floor = 5;
 /** So long without a throttled request, and the limit is gone: it was found at another time of day, ms. */
 const forgetAfterMs = 30_000;
-/** What got through is counted in spans of this length, ms. */
-const spanMs = 1_000;
 
 export class AdaptiveRate {
   /** What the limit grows back to; Infinity: there is none. */
@@ -25,6 +23,7 @@ export class AdaptiveRate {
   #countedAt = 0;
   #throttledAt = Number.NEGATIVE_INFINITY;
   #loweredAt = Number.NEGATIVE_INFINITY;
+  /** What got through, counted second by second. */
   #spanSince = 0;
   #inSpan = 0;
   #inLastSpan = 0;
@@ -78,7 +77,7 @@ export class AdaptiveRate {
     this.#throttledAt = now;
     if (sentAt < this.#loweredAt) return;
     this.#loweredAt = now;
-    const reached = Math.min(this.#limit, this.#passedPerSecond(now));
+    const reached = this.#limit === Number.POSITIVE_INFINITY ? this.#passedPerSecond(now) : this.#limit;
     this.#limit = Math.min(this.#ceiling, Math.max(floor, reached * decrease));
     this.#growth = Math.max(leastGrowth, this.#limit * growth);
     this.#tokens = 0;
@@ -94,17 +93,15 @@ export class AdaptiveRate {
     this.#tokens = Math.min(burstOf(this.#limit), this.#tokens + this.#limit * seconds);
   }
 
-  /** Over the last span, of which a part may lie in the one before. */
   #passedPerSecond(now: number): number {
     this.#turnSpan(now);
-    const share = (now - this.#spanSince) / spanMs;
-    return ((this.#inSpan + this.#inLastSpan * (1 - share)) * 1_000) / spanMs;
+    return Math.max(this.#inSpan, this.#inLastSpan);
   }
 
   #turnSpan(now: number): void {
-    const spans = Math.floor((now - this.#spanSince) / spanMs);
+    const spans = Math.floor((now - this.#spanSince) / 1_000);
     if (spans === 0) return;
-    this.#spanSince += spans * spanMs;
+    this.#spanSince += spans * 1_000;
     this.#inLastSpan = spans === 1 ? this.#inSpan : 0;
     this.#inSpan = 0;
   }

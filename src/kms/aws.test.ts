@@ -111,7 +111,7 @@ describe("endpoint and region", () => {
   });
 
   test("a region that is handed in wins over the environment", async () => {
-    const keyId = await newKey();
+    const keyId = (await newKey()).split("/")[1] ?? "";
     await expect(
       connect({ region: "us-west-2" }).encrypt({ keyId, plaintext: value, encryptionContext: {} }),
     ).rejects.toEqual(failure("DecryptingError", "NotFoundException"));
@@ -143,7 +143,6 @@ describe("failures", () => {
   const impatient = { requestTimeoutMs: 150 };
 
   test.each<{ name: string; fault: FaultSettings; code: ErrorCode; attempts: number; options?: AwsKmsOptions }>([
-    { name: "throttling", fault: { throttle: true }, code: "KMSThrottled", attempts: 2 },
     { name: "HTTP 500", fault: { outage: "error" }, code: "KMSUnavailable", attempts: 2 },
     { name: "broken connections", fault: { outage: "reset" }, code: "KMSUnavailable", attempts: 2 },
     { name: "no answer", fault: { outage: "hang" }, code: "KMSUnavailable", attempts: 2, options: impatient },
@@ -156,6 +155,15 @@ describe("failures", () => {
     await faults(fault);
     await expect(kms.decrypt({ ciphertext: Buffer.from("x"), encryptionContext: {} })).rejects.toEqual(failure(code));
     expect((await calls()).operations).toEqual({ Decrypt: attempts });
+  });
+
+  test("throttling is KMSThrottled, of which AWS_MAX_ATTEMPTS=1 hears at once", async () => {
+    vi.stubEnv("AWS_MAX_ATTEMPTS", "1");
+    await faults({ throttle: true });
+    await expect(connect().decrypt({ ciphertext: Buffer.from("x"), encryptionContext: {} })).rejects.toEqual(
+      failure("KMSThrottled"),
+    );
+    expect((await calls()).operations).toEqual({ Decrypt: 1 });
   });
 
   test("a short throttling heals within the call", async () => {

@@ -24,8 +24,11 @@ export interface BudgetOptions {
   readonly clock: Clock;
 }
 
-/** A call that would wait longer for its turn is refused, unless it is urgent or one of its entries was let in, ms. */
-const longestWaitMs = 1_000;
+/**
+ * A call that would wait longer for its turn is refused, unless it is urgent or one of its entries was let in, ms. With
+ * so little, those who wait are few, and most workers find their next object, which may be an edit, at once.
+ */
+const longestWaitMs = 250;
 /** Throttled for so long without a break, nothing gets through, ms. */
 const blockedMs = 2_000;
 
