@@ -110,11 +110,13 @@ describe("it settles near what gets through", () => {
 
 test("nothing is held back that nobody throttles", () => {
   const rate = new AdaptiveRate(unlimited);
+  let waitedMs = 0;
   for (let now = 0; now < 100_000; now += 1) {
-    expect(rate.waitMs(now, 1_000)).toBe(0);
+    waitedMs += rate.waitMs(now, 1_000);
     rate.take();
     rate.passed(now);
   }
+  expect(waitedMs).toBe(0);
   expect(rate.isLowered(100_000)).toBe(false);
 });
 

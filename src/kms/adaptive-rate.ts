@@ -1,12 +1,12 @@
 // How many requests a second a key service may be sent: a token bucket whose rate follows what the service lets through.
-// Down by a share when it throttles, up by a steady amount while it does not (as TCP finds the width
+// Down by a share when it throttles, up little by little while it does not (as TCP finds the width
 // of a line), so that we settle near a quota that nobody told us and that others may share. Pure: time is handed in.
 
 /** After a throttled request: this share of the limit or, when there was none, of what got through in a second. */
 const decrease = 0.85;
-/** Share of the new limit that is added each second. */
+/** Share of the lowered limit that is added in the first second; in the second one twice as much, and so on. */
 const growth = 0.1;
-/** Least growth, requests per second, each second. */
+/** Least growth in the first second, requests per second. */
 const leastGrowth = 1;
 /** The limit falls no lower: what lets less through than this is taken for an outage (budget.ts). */
 const floor = 5;
@@ -87,8 +87,9 @@ export class AdaptiveRate {
   #count(now: number): void {
     const seconds = (now - this.#countedAt) / 1_000;
     this.#countedAt = now;
-    const isForgotten = now - this.#throttledAt >= forgetAfterMs;
-    this.#limit = isForgotten ? this.#ceiling : Math.min(this.#ceiling, this.#limit + this.#growth * seconds);
+    const calmMs = now - this.#throttledAt;
+    const grown = calmMs >= forgetAfterMs ? this.#ceiling : this.#limit + this.#growth * seconds * (1 + calmMs / 1_000);
+    this.#limit = Math.min(this.#ceiling, grown);
     if (this.#limit === Number.POSITIVE_INFINITY) return;
     this.#tokens = Math.min(burstOf(this.#limit), this.#tokens + this.#limit * seconds);
   }

@@ -47,8 +47,12 @@ export function createAwsKms(options: AwsKmsOptions = {}): AwsKms {
   const { clock = systemClock, maxInFlight = 64, perSecond = Number.POSITIVE_INFINITY } = options;
   const { connectTimeoutMs = 1_000, requestTimeoutMs = 2_000 } = options;
   const limits = { clock, maxInFlight, perSecond, connectTimeoutMs, requestTimeoutMs };
-  return new AwsKms(new AwsClients({ ...options, ...limits }), { ...options, clock });
+  // Everybody waits for a probe, so it does not wait as long.
+  const probeTimeoutMs = requestTimeoutMs / 2;
+  return new AwsKms(new AwsClients({ ...options, ...limits }), { ...options, clock, probeTimeoutMs });
 }
+
+type Resolved = AwsKmsOptions & { readonly clock: Clock; readonly probeTimeoutMs: number };
 
 /** A ciphertext blob as KMS's Encrypt returned it, and what it was encrypted with. */
 export interface BlobRequest {
@@ -66,9 +70,9 @@ interface Decrypted {
 /** Made by `createAwsKms`. */
 export class AwsKms implements Encryptor {
   readonly #clients: AwsClients;
-  readonly #options: AwsKmsOptions & { readonly clock: Clock };
+  readonly #options: Resolved;
 
-  constructor(clients: AwsClients, options: AwsKmsOptions & { readonly clock: Clock }) {
+  constructor(clients: AwsClients, options: Resolved) {
     this.#clients = clients;
     this.#options = options;
   }
@@ -195,16 +199,16 @@ export class AwsKms implements Encryptor {
     operation: KmsOperation,
     client: AwsClient,
     call: DecryptCall,
-    send: (options: { abortSignal?: AbortSignal }) => Promise<T>,
+    send: (options: SendOptions) => Promise<T>,
   ): Promise<T> {
     const { signal } = call;
-    const abort = signal === undefined ? {} : { abortSignal: signal };
+    const abort = signal && { abortSignal: signal };
     for (let attempt = 1; ; attempt += 1) {
       if (signal?.aborted === true) throw cancelled(operation);
       const entering = client.budget.enter(call, attempt > 1);
       const turn = entering instanceof Promise ? await entering : entering;
       try {
-        const answer = await send(abort);
+        const answer = await send({ ...abort, ...(turn.isProbe && { requestTimeout: this.#options.probeTimeoutMs }) });
         client.budget.leave(turn, "ok");
         return answer;
       } catch (error) {
@@ -224,6 +228,12 @@ export class AwsKms implements Encryptor {
     this.#options.logger?.debug({ operation, code: mapped.code, failure }, "KMS call failed");
     return { result: resultOf(mapped, failure), error: mapped, isSkewed: failure.isClockCorrected === true };
   }
+}
+
+/** Of one attempt, for AWS's client. */
+interface SendOptions {
+  readonly abortSignal?: AbortSignal;
+  readonly requestTimeout?: number;
 }
 
 /** Something that KMS decrypted, and where to ask more about it. */

@@ -7,8 +7,8 @@ import { type Kms, startKms } from "../env/kms.ts";
 import { openScene, type Scene } from "./scene.ts";
 
 const farRegion = "eu-west-1";
-/** Twice as many as there are workers. */
-const farObjects = Array.from({ length: 32 }, (_, index) => `far-${index}`);
+/** More than there are workers. */
+const farObjects = Array.from({ length: 20 }, (_, index) => `far-${index}`);
 
 let kms: Kms;
 let scene: Scene;
@@ -60,14 +60,14 @@ test("what is no region does not become a host name", async () => {
 
 describe.each<{ what: string; faults: FaultSettings; reason: string }>([
   { what: "hangs", faults: { outage: "hang" }, reason: "KMSUnavailable" },
-  { what: "throttles everything", faults: { throttle: true }, reason: "KMSThrottled" },
+  { what: "throttles", faults: { throttle: true }, reason: "KMSThrottled" },
 ])("a region that $what", ({ what, faults, reason }) => {
-  const near = `near-${reason}`;
+  const near = `near-${what}`;
 
   test("holds up no edit of another region, and heals", { timeout: 120_000 }, async () => {
     const nearEntry = (value: string) => scene.entry("n", value);
     await scene.create(near, { path: `${scene.v2}/data/${near}`, secrets: [await nearEntry("old")] });
-    const names = farObjects.map((name) => `${name}-${reason.toLowerCase()}`);
+    const names = farObjects.map((name) => `${name}-${what}`);
     const specs = new Map(await Promise.all(names.map(async (name) => [name, await farSpec(name, what)] as const)));
     const [first, ...rest] = names;
     await scene.create(first ?? "", specs.get(first ?? "") ?? {});
@@ -86,14 +86,11 @@ describe.each<{ what: string; faults: FaultSettings; reason: string }>([
       await eventually(async () => expect(await scene.atV2(near)).toEqual({ n: `new ${index}` }));
       editMs.push(performance.now() - since);
     }
-    console.log(editMs);
     expect(Math.max(...editMs)).toBeLessThan(5_000);
     for (const name of names) await scene.untilReady(name, reason);
 
     await scene.kms.faults({});
-    const since = performance.now();
     for (const name of names) await scene.untilReady(name, "Synced");
-    console.log("healed", performance.now() - since);
     expect(await scene.atV2(first ?? "")).toEqual({ a: "changed", b: "changed" });
   });
 });
