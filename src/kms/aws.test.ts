@@ -156,7 +156,15 @@ describe("which key", () => {
     const [alias, otherAlias] = [await newAlias(keyArn), await newAlias(otherArn)];
     const id = keyArn.split("/")[1] ?? "";
     const request = await encrypted(keyArn);
-    for (const allowedKeys of [[keyArn], [id], [alias], [otherArn, keyArn], [otherArn, id], [otherAlias, alias], ["*"]]) {
+    for (const allowedKeys of [
+      [keyArn],
+      [id],
+      [alias],
+      [otherArn, keyArn],
+      [otherArn, id],
+      [otherAlias, alias],
+      ["*"],
+    ]) {
       expect(textOf(await connect({ allowedKeys }).decrypt(request))).toBe("the value");
       expect(textOf(await connect().decrypt(request, { allowedKeys }))).toBe("the value");
       for (const keyId of [keyArn, id, alias]) {
@@ -166,7 +174,9 @@ describe("which key", () => {
     for (const allowedKeys of [[otherArn], [otherAlias], [otherArn, otherAlias], ["alias/none", otherArn], ["age1x"]]) {
       const refused = failure("KeyNotAllowed");
       await expect(connect({ allowedKeys }).decrypt(request)).rejects.toEqual(refused);
-      await expect(connect({ allowedKeys: [keyArn, alias] }).decrypt(request, { allowedKeys })).rejects.toEqual(refused);
+      await expect(connect({ allowedKeys: [keyArn, alias] }).decrypt(request, { allowedKeys })).rejects.toEqual(
+        refused,
+      );
       for (const keyId of [keyArn, id, alias]) {
         await expect(connect({ allowedKeys }).decrypt(request, { keyId })).rejects.toEqual(refused);
       }

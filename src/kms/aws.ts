@@ -188,7 +188,8 @@ export class AwsKms implements Encryptor {
       return true;
     } catch (error) {
       // Of another key, or none: KMS has decrypted the value before, so it is the alias that it does not like.
-      const isOther = error instanceof OperatorError && (error.retry === "terminal" || error.code === "KMSAccessDenied");
+      const isOther =
+        error instanceof OperatorError && (error.retry === "terminal" || error.code === "KMSAccessDenied");
       if (isOther) return false;
       throw error;
     }
@@ -216,7 +217,8 @@ export class AwsKms implements Encryptor {
         client.budget.leave(turn, failed.result, failed.error);
         if (failed.result === "silent") client.dropIdle();
         if (attempt >= (await attemptsFor(failed, client))) throw failed.error;
-        if (failed.result !== "throttled") await this.#options.clock.sleep(backoffDelay(attempt - 1, retryDelay), signal);
+        if (failed.result !== "throttled")
+          await this.#options.clock.sleep(backoffDelay(attempt - 1, retryDelay), signal);
       }
     }
   }

@@ -46,7 +46,8 @@ export class RoleTaker {
     try {
       const input = { RoleArn: this.#roleArn, RoleSessionName: sessionName };
       const { Credentials: given } = await this.#client.send(new AssumeRoleCommand(input));
-      if (given?.AccessKeyId === undefined || given.SecretAccessKey === undefined) throw new TypeError("no credentials");
+      if (given?.AccessKeyId === undefined || given.SecretAccessKey === undefined)
+        throw new TypeError("no credentials");
       return {
         accessKeyId: given.AccessKeyId,
         secretAccessKey: given.SecretAccessKey,

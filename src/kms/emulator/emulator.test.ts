@@ -191,8 +191,9 @@ describe("faults", () => {
     const faults = new Faults(clock);
     faults.set({ throttle: 3 });
     const through = (count: number) =>
-      Array.from({ length: count }, () => faults.judge("Decrypt", "us-east-1").failure).filter((failure) => failure === undefined)
-        .length;
+      Array.from({ length: count }, () => faults.judge("Decrypt", "us-east-1").failure).filter(
+        (failure) => failure === undefined,
+      ).length;
     expect(through(10)).toBe(3);
     await clock.advance(1_000);
     expect(through(10)).toBe(3);
