@@ -130,6 +130,47 @@ export const runFlags = [
 
 export type FlagName = (typeof runFlags)[number]["name"];
 
+const sharedFlags = ["kubeconfig", "kms-max-in-flight", "log-level", "log-format"] as const;
+type SharedFlag = Extract<(typeof runFlags)[number], { readonly name: (typeof sharedFlags)[number] }>;
+
+/** Every flag of `webhook`, in the order of the help; those of the original first. */
+export const webhookFlags = [
+  {
+    name: "tls-cert-file",
+    value: "file",
+    default: "",
+    description: "PEM file with the serving certificate and its issuers; re-read when it changes",
+  },
+  { name: "tls-key-file", value: "file", default: "", description: "PEM file with its private key" },
+  {
+    name: "listen-addr",
+    value: "address",
+    default: ":4443",
+    description: "where the API server's reviews are answered, by HTTPS",
+  },
+  {
+    name: "metrics-addr",
+    value: "address",
+    default: ":8081",
+    description: "where metrics (at / and /metrics), /healthz and /readyz are served; 0 turns them off",
+  },
+  {
+    name: "decrypt",
+    value: "mode",
+    default: "deny",
+    description: "what becomes of an object with a value that cannot be decrypted: deny, warn; off: nobody looks",
+  },
+  {
+    name: "kms-qps",
+    value: "count",
+    default: "500",
+    description: "requests to KMS per second; what would have to wait for more than a second is let through unchecked",
+  },
+  ...runFlags.filter((flag): flag is SharedFlag => sharedFlags.some((name) => name === flag.name)),
+] as const satisfies readonly Flag[];
+
+export type WebhookFlagName = (typeof webhookFlags)[number]["name"];
+
 /** An environment variable of `run`. */
 export interface Variable {
   readonly name: string;

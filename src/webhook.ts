@@ -1,0 +1,164 @@
+// Composition root of `webhook`: a configuration becomes objects, and the objects are started and stopped. Nothing is
+// decided here; who wants to know what the webhook consists of reads it top to bottom.
+import { group, version } from "./api/kinds.ts";
+import { systemClock } from "./base/clock.ts";
+import { asOperatorError, OperatorError } from "./base/errors.ts";
+import type { Logger } from "./base/log.ts";
+import type { WebhookConfig } from "./config-webhook.ts";
+import { decodeBase64 } from "./kms/base64.ts";
+import type { Provider } from "./kms/cipher.ts";
+import { createDecryptor } from "./kms/factory.ts";
+import { KubeClient } from "./runtime/client.ts";
+import type { KubeConnection } from "./runtime/connection.ts";
+import type { KubeObject, Resource } from "./runtime/objects.ts";
+import { createMetrics, type Metrics } from "./telemetry/metrics.ts";
+import { startProbes } from "./telemetry/probes.ts";
+import { parsePath } from "./vault/kv/address.ts";
+import { productVersion } from "./version.ts";
+import { Admission } from "./webhook/admission.ts";
+import { fileCertificate } from "./webhook/file-certificate.ts";
+import { startServer } from "./webhook/server.ts";
+import type { ServingCertificate } from "./webhook/serving-certificate.ts";
+import { throughTurnstile } from "./webhook/turnstile.ts";
+import type { Includers } from "./webhook/values.ts";
+
+const secretsResource: Resource = { group, version, plural: "kmsvaultsecrets", kind: "KMSVaultSecret" };
+/** How long requests under way have at the end, ms. */
+const stopWithinMs = 10_000;
+/** Of the objects that may include a Partial. */
+const pageSize = 500;
+
+/** What the webhook is started with, besides its configuration. */
+export interface WebhookIo {
+  readonly logger: Logger;
+  /** Aborts when the process shall stop. */
+  readonly signal: AbortSignal;
+  readonly connection: KubeConnection;
+}
+
+/**
+ * Answers reviews until the signal aborts.
+ * @returns the exit code
+ * @throws OperatorError when an address cannot be listened on, or there will be no certificate
+ */
+export async function runWebhook(config: WebhookConfig, { logger, signal, connection }: WebhookIo): Promise<number> {
+  const metrics = createMetrics({ version: productVersion });
+  let notReady = "there is no serving certificate yet";
+  const probes = await startProbes({
+    metricsAddress: config.metricsAddress,
+    metricsPath: "/",
+    metrics: metrics.exposition,
+    notReady: () => (notReady === "" ? [] : [notReady]),
+  });
+  const client = kubeClient(connection, logger, metrics);
+  const certificate = fileCertificate({ ...config.certificate, clock: systemClock, logger });
+  try {
+    logger.info({ version: productVersion, metricsPort: probes.metricsPort }, "starting");
+    const pair = await firstPair(certificate, signal);
+    if (pair === undefined) return 0;
+    const admission = admissionOf(config, { client, logger, metrics });
+    const server = await startServer({
+      address: config.listenAddress,
+      pair,
+      certificate,
+      answer: (body, due) => admission.answer(body, due),
+      clock: systemClock,
+      logger,
+    });
+    notReady = "";
+    logger.info({ port: server.port, decrypt: config.decrypt }, "answering reviews");
+    await aborted(signal);
+    notReady = "it is stopping";
+    await server.close(stopWithinMs);
+    return 0;
+  } finally {
+    await Promise.all([certificate.close(), client.close(), probes.close()]);
+  }
+}
+
+/** Undefined when the process shall stop before there is one. */
+async function firstPair(certificate: ServingCertificate, signal: AbortSignal) {
+  try {
+    return await certificate.first(signal);
+  } catch (error) {
+    if (signal.aborted) return undefined;
+    throw error;
+  }
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    signal.addEventListener("abort", () => resolve(), { once: true });
+    if (signal.aborted) resolve();
+  });
+}
+
+interface Parts {
+  readonly client: KubeClient;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+}
+
+function admissionOf(config: WebhookConfig, { client, logger, metrics }: Parts): Admission {
+  const clock = systemClock;
+  const kms = createDecryptor(config.kms, { clock, logger, report: (...call) => metrics.kms.requestDone(...call) });
+  return new Admission({
+    mode: config.decrypt,
+    assertPath: parsePath,
+    assertCiphertext,
+    policy: undefined,
+    decryptor: throughTurnstile(kms, {
+      clock,
+      perSecond: config.kmsPerSecond,
+      inFlight: config.kms.maxInFlight ?? 64,
+    }),
+    includers: includersBy(client),
+    clock,
+    logger,
+    metrics: metrics.webhook,
+  });
+}
+
+/** Of AWS's values alone the form is known without asking. */
+function assertCiphertext(encryptedSecret: string, provider: Provider | undefined): void {
+  if ((provider ?? "AWS") === "AWS") decodeBase64(encryptedSecret);
+}
+
+function kubeClient(connection: KubeConnection, logger: Logger, metrics: Metrics): KubeClient {
+  return new KubeClient({
+    connection,
+    logger,
+    clock: systemClock,
+    userAgent: `kms-vault-operator-webhook/${productVersion}`,
+    metrics: metrics.runtime,
+  });
+}
+
+function includersBy(client: KubeClient): Includers {
+  return {
+    async list(namespace, signal) {
+      try {
+        const objects: KubeObject[] = [];
+        let next: string | undefined;
+        do {
+          const page = await client.list<KubeObject>(secretsResource, {
+            namespace,
+            signal,
+            limit: pageSize,
+            ...(next !== undefined && { continue: next }),
+          });
+          objects.push(...page.items);
+          next = page.continue;
+        } while (next !== undefined);
+        return objects;
+      } catch (error) {
+        const why = signal.aborted ? "there was no answer in time" : asOperatorError(error).message;
+        throw new OperatorError(
+          "KubernetesError",
+          `the KMSVaultSecrets that may include the Partial could not be listed: ${why}`,
+          { cause: error },
+        );
+      }
+    },
+  };
+}
