@@ -41,9 +41,7 @@ export async function startServer(options: ServerOptions): Promise<WebhookServer
   const { pair, certificate, logger, address } = options;
   const limits = { requestTimeout: 30_000, headersTimeout: 10_000, keepAliveTimeout: 120_000 };
   const server = createServer({ ...limits, ...secureContext(pair) }, (request, response) => {
-    // The last answer on each connection, once no more are taken.
-    response.shouldKeepAlive &&= server.listening;
-    void respond(options, request, response);
+    void respond({ ...options, isListening: () => server.listening }, request, response);
   });
   certificate.onChange((next) => {
     try {
@@ -60,19 +58,26 @@ function secureContext({ cert, key }: ServingPair) {
   return { cert, key, minVersion: "TLSv1.2" as const };
 }
 
-async function respond(options: ServerOptions, request: IncomingMessage, response: ServerResponse): Promise<void> {
+interface Answering extends ServerOptions {
+  readonly isListening: () => boolean;
+}
+
+async function respond(options: Answering, request: IncomingMessage, response: ServerResponse): Promise<void> {
+  const { answer, clock, logger, isListening } = options;
   const due = new AbortController();
   const abort = () => due.abort();
-  const timer = options.clock.after(timeLimit(request.url), abort);
+  const timer = clock.after(timeLimit(request.url), abort);
   // Nobody waits any more.
   response.once("close", abort);
   try {
     const body = await bodyOf(request);
-    const { status, body: reply } = "status" in body ? refusal(body) : await options.answer(body.json, due.signal);
+    const { status, body: reply } = "status" in body ? refusal(body) : await answer(body.json, due.signal);
+    // Once no more connections are taken, each has its last answer.
+    response.shouldKeepAlive &&= isListening();
     send(response, status, reply);
   } catch (error) {
     // The connection broke while the body came.
-    options.logger.debug({ error }, "a request ended before it was there");
+    logger.debug({ error }, "a request ended before it was there");
     response.destroy();
   } finally {
     timer.cancel();
@@ -85,8 +90,6 @@ function send(response: ServerResponse, status: number, reply: object): void {
   response.writeHead(status, {
     "content-type": "application/json",
     "content-length": Buffer.byteLength(text),
-    // What is left of a refused body is not read.
-    ...(status >= 400 && { connection: "close" }),
   });
   response.end(text);
 }
@@ -113,16 +116,15 @@ async function bodyOf(request: IncomingMessage): Promise<{ readonly json: unknow
   if (!/^application\/json\s*(;|$)/i.test(request.headers["content-type"] ?? "")) {
     return { status: 415, error: "only application/json" };
   }
-  const tooLarge = { status: 413, error: `more than ${maxBodyBytes} bytes` };
-  if (Number(request.headers["content-length"] ?? 0) > maxBodyBytes) return tooLarge;
   const chunks: Buffer[] = [];
   let bytes = 0;
-  // Leaving the loop must not break the connection: the refusal is still to be sent.
-  for await (const chunk of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
+  // Read to its end in any case, within requestTimeout: who still sends does not see the refusal.
+  for await (const chunk of request as AsyncIterable<Buffer>) {
     bytes += chunk.length;
-    if (bytes > maxBodyBytes) return tooLarge;
-    chunks.push(chunk);
+    if (bytes <= maxBodyBytes) chunks.push(chunk);
+    else chunks.length = 0;
   }
+  if (bytes > maxBodyBytes) return { status: 413, error: `more than ${maxBodyBytes} bytes` };
   try {
     return { json: JSON.parse(Buffer.concat(chunks).toString("utf8")) };
   } catch {
