@@ -1,11 +1,11 @@
 // What the webhook refuses, in the contract's words and all at once; what it lets through; and what it asks KMS for.
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { reviewsIn } from "../env/webhook.ts";
-import { denial, openWebhookScene, type WebhookScene } from "./webhook-scene.ts";
+import { denial, openReviewScene, type ReviewScene } from "./review-scene.ts";
 
-let scene: WebhookScene;
+let scene: ReviewScene;
 beforeAll(async () => {
-  scene = await openWebhookScene();
+  scene = await openReviewScene();
 });
 afterAll(() => scene[Symbol.asyncDispose]());
 beforeEach(() => scene.kms.reset());

@@ -4,13 +4,13 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { eventually } from "../env/eventually.ts";
 import { HttpError } from "../env/http.ts";
 import { partialPath, secretPath } from "../gen/manifests.ts";
-import { openWebhookScene, type WebhookScene } from "./webhook-scene.ts";
+import { openReviewScene, type ReviewScene } from "./review-scene.ts";
 
 const finalizers = ["delete.k8s.patoarvizu.dev"];
-let scene: WebhookScene;
+let scene: ReviewScene;
 
 beforeAll(async () => {
-  scene = await openWebhookScene();
+  scene = await openReviewScene();
   const secrets = [await scene.entry("k")];
   await scene.create("object", { secrets }, { finalizers });
   await scene.create("large", { secrets: await largeSecrets() }, { finalizers });

@@ -1,11 +1,11 @@
 // --decrypt: what becomes of values that cannot be decrypted when they are not to be denied.
 import { expect, test } from "vitest";
-import { denial, openWebhookScene } from "./webhook-scene.ts";
+import { denial, openReviewScene } from "./review-scene.ts";
 
 const badBase64 = { key: "malformed", encryptedSecret: "no base64!" };
 
 test("warn: a warning in the original's words, and the object is stored", async () => {
-  await using scene = await openWebhookScene({ args: ["--decrypt=warn"] });
+  await using scene = await openReviewScene({ args: ["--decrypt=warn"] });
   const foreign = { ...(await scene.entry("k")), secretContext: { of: "another" } };
   const warnings = await scene.warnings(scene.secret("warned", { secrets: [foreign] }));
   expect(warnings).toEqual([expect.stringMatching(/^Warning: Error decrypting key k in KMSVaultSecret warned: /)]);
@@ -13,7 +13,7 @@ test("warn: a warning in the original's words, and the object is stored", async 
 });
 
 test("off: nobody is asked, what is wrong without KMS is denied all the same", async () => {
-  await using scene = await openWebhookScene({ args: ["--decrypt", "off"] });
+  await using scene = await openReviewScene({ args: ["--decrypt", "off"] });
   await scene.kms.reset();
   const foreign = { ...(await scene.entry("k")), secretContext: { of: "another" } };
   expect(await scene.warnings(scene.secret("unasked", { secrets: [foreign] }))).toEqual([]);
@@ -22,7 +22,7 @@ test("off: nobody is asked, what is wrong without KMS is denied all the same", a
 });
 
 test("beyond the webhook's own limit on requests to KMS values are let through unchecked", async () => {
-  await using scene = await openWebhookScene({ args: ["--kms-qps=1", "--kms-max-in-flight=2"] });
+  await using scene = await openReviewScene({ args: ["--kms-qps=1", "--kms-max-in-flight=2"] });
   const secrets = await Promise.all(["a", "b", "c", "d", "e", "f"].map((key) => scene.entry(key)));
   await scene.kms.reset();
   const warnings = await scene.warnings(scene.secret("flood", { secrets }));

@@ -4,7 +4,7 @@ import { request } from "undici";
 import { expect, inject, test } from "vitest";
 import { testEnv } from "../env/context.ts";
 import { startWebhook } from "../env/webhook.ts";
-import { denial, openWebhookScene } from "./webhook-scene.ts";
+import { denial, openReviewScene } from "./review-scene.ts";
 import { secretPath } from "../gen/manifests.ts";
 
 const originals = {
@@ -22,7 +22,7 @@ const originals = {
 };
 
 test("/kms-vault-validating-webhook, asked in v1beta1", async () => {
-  await using scene = await openWebhookScene({ calledAs: "kms-vault-validating-webhook", configuration: originals });
+  await using scene = await openReviewScene({ calledAs: "kms-vault-validating-webhook", configuration: originals });
   const secrets = [await scene.entry("k")];
   await scene.create("good", { secrets }, { finalizers: ["delete.k8s.patoarvizu.dev"] });
   const foreign = { ...(await scene.entry("k")), secretContext: { of: "another" } };

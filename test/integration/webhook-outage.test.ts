@@ -3,12 +3,12 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import type { FaultSettings } from "../../src/kms/emulator/faults.ts";
 import { uniqueName } from "../env/unique.ts";
-import { denial, openWebhookScene, type WebhookScene } from "./webhook-scene.ts";
+import { denial, openReviewScene, type ReviewScene } from "./review-scene.ts";
 
-let scene: WebhookScene;
+let scene: ReviewScene;
 let name: string;
 beforeAll(async () => {
-  scene = await openWebhookScene({ configuration: { timeoutSeconds: 3 } });
+  scene = await openReviewScene({ configuration: { timeoutSeconds: 3 } });
 });
 afterAll(() => scene[Symbol.asyncDispose]());
 beforeEach(() => {

@@ -1,10 +1,10 @@
 // Partials under review: what they do not say of their values themselves, the objects that include them say.
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
-import { denial, openWebhookScene, type WebhookScene } from "./webhook-scene.ts";
+import { denial, openReviewScene, type ReviewScene } from "./review-scene.ts";
 
-let scene: WebhookScene;
+let scene: ReviewScene;
 beforeAll(async () => {
-  scene = await openWebhookScene();
+  scene = await openReviewScene();
 });
 afterAll(() => scene[Symbol.asyncDispose]());
 beforeEach(() => scene.kms.reset());

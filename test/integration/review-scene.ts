@@ -16,13 +16,13 @@ import { ProcessGroup } from "../env/processes.ts";
 import { installConfiguration, startWebhook, type Webhook, type WebhookOptions } from "../env/webhook.ts";
 import { kmsVaultSecret, partialKMSVaultSecret, partialPath, secretPath } from "../gen/manifests.ts";
 
-export interface WebhookSceneOptions extends WebhookOptions {
+export interface ReviewSceneOptions extends WebhookOptions {
   /** Over the shipped configuration's entry. */
   readonly configuration?: Readonly<Record<string, unknown>>;
 }
 
 /** Brings everything up. `await using` ends it. */
-export async function openWebhookScene({ configuration, ...options }: WebhookSceneOptions = {}): Promise<WebhookScene> {
+export async function openReviewScene({ configuration, ...options }: ReviewSceneOptions = {}): Promise<ReviewScene> {
   const env = testEnv();
   const kms = await privateKms();
   const [namespace, webhook, files] = await Promise.all([
@@ -35,7 +35,7 @@ export async function openWebhookScene({ configuration, ...options }: WebhookSce
     ...(configuration && { changes: configuration }),
   });
   const client = new KmsTestClient(kms.info);
-  const scene = new WebhookScene({
+  const scene = new ReviewScene({
     env,
     kms,
     client,
@@ -60,7 +60,7 @@ interface Parts {
   readonly key: string;
 }
 
-export class WebhookScene implements AsyncDisposable {
+export class ReviewScene implements AsyncDisposable {
   readonly namespace: string;
   readonly webhook: Webhook;
   readonly kube: KubeClient;
