@@ -3,7 +3,6 @@
 // oxlint-disable-next-line import/no-unassigned-import -- @peculiar/x509 cannot be loaded before it
 import "reflect-metadata";
 import { randomBytes, webcrypto } from "node:crypto";
-import { isIP } from "node:net";
 import {
   AuthorityKeyIdentifierExtension,
   BasicConstraintsExtension,
@@ -17,6 +16,7 @@ import {
   type X509Certificate,
   X509CertificateGenerator,
 } from "@peculiar/x509";
+import { alternativeName } from "./certificate-names.ts";
 import type { IssuedPair } from "./certificate-state.ts";
 
 /** What a certificate is to be like. */
@@ -52,9 +52,7 @@ export async function issuePair(order: Order): Promise<IssuedPair> {
         new BasicConstraintsExtension(false, undefined, true),
         new KeyUsagesExtension(KeyUsageFlags.digitalSignature, true),
         new ExtendedKeyUsageExtension([ExtendedKeyUsage.serverAuth]),
-        new SubjectAlternativeNameExtension(
-          order.names.map((value) => ({ type: isIP(value) === 0 ? "dns" : "ip", value })),
-        ),
+        new SubjectAlternativeNameExtension(order.names.map(alternativeName)),
         await AuthorityKeyIdentifierExtension.create(ca, false, webcrypto),
       ],
     },

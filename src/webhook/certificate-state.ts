@@ -1,6 +1,5 @@
 // What the replicas share of their certificate: one Secret of type kubernetes.io/tls. What is in it tells how far a
 // rotation has come; there is no field beside it that could contradict it.
-import { X509Certificate } from "node:crypto";
 import { certificatesIn, checkPair } from "./check-pair.ts";
 import type { ServingPair } from "./serving-certificate.ts";
 
@@ -50,12 +49,6 @@ export function decodeState(data: SecretData): CertificateState | undefined {
   const next = pairIn(data, "next-");
   const previousCa = authorityIn(data["previous-ca.crt"]);
   return { serving, ...(next && { next }), ...(previousCa !== undefined && { previousCa }) };
-}
-
-/** Whether a pair is good for every one of these names and addresses. */
-export function covers({ cert }: ServingPair, names: readonly string[]): boolean {
-  const leaf = new X509Certificate(cert);
-  return names.every((name) => leaf.checkIP(name) !== undefined || leaf.checkHost(name) !== undefined);
 }
 
 function pairIn(data: SecretData, prefix: string): IssuedPair | undefined {

@@ -1,6 +1,7 @@
 // When a certificate of our own making is replaced, and in which steps, so that at no time anyone who calls the webhook
 // meets a certificate that they do not trust yet or no more. Pure: what has been seen goes in, the next step comes out.
-import { type CertificateState, covers, type IssuedPair } from "./certificate-state.ts";
+import { covers } from "./certificate-names.ts";
+import type { CertificateState, IssuedPair } from "./certificate-state.ts";
 
 const secondMs = 1000;
 const dayMs = 24 * 60 * 60 * secondMs;

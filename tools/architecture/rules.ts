@@ -63,13 +63,13 @@ export const reserved: readonly Reserved[] = [
   },
   { what: "the network", pattern: network, within: "vault/", allowed: ["vault/connections.ts", "vault/tls-files.ts"] },
   { what: "the network", pattern: network, within: "kms/", allowed: ["kms/emulator/"] },
-  // The rest of it answers questions and makes certificates; it opens no connection. certificate-authority.ts asks
+  // The rest of it answers questions and makes certificates; it opens no connection. certificate-names.ts asks
   // node:net what an address is.
   {
     what: "the network",
     pattern: network,
     within: "webhook/",
-    allowed: ["webhook/server.ts", "webhook/certificate-authority.ts"],
+    allowed: ["webhook/server.ts", "webhook/certificate-names.ts"],
   },
   {
     what: "the AWS SDK",
