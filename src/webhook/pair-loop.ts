@@ -29,6 +29,8 @@ export class PairLoop implements ServingCertificate {
   readonly #first = Promise.withResolvers<ServingPair>();
   readonly #listeners: Array<(pair: ServingPair) => void> = [];
   #current: ServingPair | undefined;
+  /** What `first` has answered. */
+  #handedOut: ServingPair | undefined;
   #running: Promise<void> | undefined;
   #problem: string | undefined;
 
@@ -45,7 +47,8 @@ export class PairLoop implements ServingCertificate {
     if (either.aborted) end();
     try {
       const first = await Promise.race([this.#first.promise, ended.promise]);
-      return this.#current ?? first;
+      this.#handedOut = this.#current ?? first;
+      return this.#handedOut;
     } finally {
       either.removeEventListener("abort", end);
     }
@@ -53,6 +56,8 @@ export class PairLoop implements ServingCertificate {
 
   onChange(listener: (pair: ServingPair) => void): void {
     this.#listeners.push(listener);
+    // It may have changed between the end of `first` and now.
+    if (this.#current !== undefined && this.#current !== this.#handedOut) listener(this.#current);
   }
 
   async close(): Promise<void> {
