@@ -70,6 +70,12 @@ export const runFlags = [
     description: "objects may name a Vault namespace of their own (spec.vaultNamespace)",
   },
   {
+    name: "policy",
+    value: "file",
+    default: "",
+    description: "which places, logins and keys objects of which namespaces may use; re-read when it changes",
+  },
+  {
     name: "cluster-id",
     value: "id",
     default: "",
@@ -130,7 +136,15 @@ export const runFlags = [
 
 export type FlagName = (typeof runFlags)[number]["name"];
 
-const sharedFlags = ["kubeconfig", "kms-max-in-flight", "log-level", "log-format"] as const;
+const sharedFlags = [
+  "vault-authentication-method",
+  "allow-vault-namespaces",
+  "policy",
+  "kubeconfig",
+  "kms-max-in-flight",
+  "log-level",
+  "log-format",
+] as const;
 type SharedFlag = Extract<(typeof runFlags)[number], { readonly name: (typeof sharedFlags)[number] }>;
 
 /** Every flag of `webhook`, in the order of the help; those of the original first. */
@@ -165,6 +179,18 @@ export const webhookFlags = [
     value: "count",
     default: "500",
     description: "requests to KMS per second; what would have to wait for more than a second is let through unchecked",
+  },
+  {
+    name: "self-signed",
+    default: "false",
+    description:
+      "make and rotate the serving certificate, and write caBundle into the webhook's configuration, in place of the files",
+  },
+  {
+    name: "service-name",
+    value: "name",
+    default: "kms-vault-validating-webhook",
+    description: "the webhook's Service, in its own namespace: for whom --self-signed makes the certificate",
   },
   ...runFlags.filter((flag): flag is SharedFlag => sharedFlags.some((name) => name === flag.name)),
 ] as const satisfies readonly Flag[];

@@ -2,12 +2,14 @@
 // decided here; who wants to know what the webhook consists of reads it top to bottom.
 import { group, version } from "./api/kinds.ts";
 import { systemClock } from "./base/clock.ts";
-import { asOperatorError, OperatorError } from "./base/errors.ts";
 import type { Logger } from "./base/log.ts";
 import type { WebhookConfig } from "./config-webhook.ts";
+import { NamespaceLabels } from "./controller/namespace-labels.ts";
 import { decodeBase64 } from "./kms/base64.ts";
 import type { Provider } from "./kms/cipher.ts";
 import { createDecryptor } from "./kms/factory.ts";
+import { type LivePolicy, openPolicy } from "./policy/live-policy.ts";
+import type { LoadedPolicy } from "./policy/policy-file.ts";
 import { KubeClient } from "./runtime/client.ts";
 import type { KubeConnection } from "./runtime/connection.ts";
 import type { KubeObject, Resource } from "./runtime/objects.ts";
@@ -15,8 +17,10 @@ import { createMetrics, type Metrics } from "./telemetry/metrics.ts";
 import { startProbes } from "./telemetry/probes.ts";
 import { parsePath } from "./vault/kv/address.ts";
 import { productVersion } from "./version.ts";
+import { kubeHookConfigurations, kubeSecretStore } from "./webhook-kube.ts";
 import { Admission } from "./webhook/admission.ts";
 import { fileCertificate } from "./webhook/file-certificate.ts";
+import { selfSigned } from "./webhook/self-signed.ts";
 import { startServer } from "./webhook/server.ts";
 import type { ServingCertificate } from "./webhook/serving-certificate.ts";
 import { throughTurnstile } from "./webhook/turnstile.ts";
@@ -34,6 +38,8 @@ export interface WebhookIo {
   /** Aborts when the process shall stop. */
   readonly signal: AbortSignal;
   readonly connection: KubeConnection;
+  /** What `--policy` names, as it was read at the start. */
+  readonly policy?: LoadedPolicy | undefined;
 }
 
 /**
@@ -41,7 +47,8 @@ export interface WebhookIo {
  * @returns the exit code
  * @throws OperatorError when an address cannot be listened on, or there will be no certificate
  */
-export async function runWebhook(config: WebhookConfig, { logger, signal, connection }: WebhookIo): Promise<number> {
+export async function runWebhook(config: WebhookConfig, io: WebhookIo): Promise<number> {
+  const { logger, signal } = io;
   const metrics = createMetrics({ version: productVersion });
   let notReady = "there is no serving certificate yet";
   const probes = await startProbes({
@@ -50,13 +57,14 @@ export async function runWebhook(config: WebhookConfig, { logger, signal, connec
     metrics: metrics.exposition,
     notReady: () => (notReady === "" ? [] : [notReady]),
   });
-  const client = kubeClient(connection, logger, metrics);
-  const certificate = fileCertificate({ ...config.certificate, clock: systemClock, logger });
+  const client = kubeClient(io, metrics);
+  const certificate = certificateOf(config, client, logger);
+  const policy = await followedPolicy(config, { ...io, client, metrics });
   try {
     logger.info({ version: productVersion, metricsPort: probes.metricsPort }, "starting");
     const pair = await firstPair(certificate, signal);
     if (pair === undefined) return 0;
-    const admission = admissionOf(config, { client, logger, metrics });
+    const admission = admissionOf(config, { client, policy, logger, metrics });
     const server = await startServer({
       address: config.listenAddress,
       pair,
@@ -72,8 +80,47 @@ export async function runWebhook(config: WebhookConfig, { logger, signal, connec
     await server.close(stopWithinMs);
     return 0;
   } finally {
-    await Promise.all([certificate.close(), client.close(), probes.close()]);
+    await Promise.all([certificate.close(), policy.close(), client.close(), probes.close()]);
   }
+}
+
+function certificateOf({ certificate }: WebhookConfig, client: KubeClient, logger: Logger): ServingCertificate {
+  const clock = systemClock;
+  if ("files" in certificate) return fileCertificate({ ...certificate.files, clock, logger });
+  const { service, namespace } = certificate.selfSigned;
+  return selfSigned({
+    names: [`${service}.${namespace}.svc`],
+    secrets: kubeSecretStore(client, { namespace }),
+    configurations: kubeHookConfigurations(client, { service, namespace }),
+    clock,
+    logger,
+  });
+}
+
+/** The policy, and the labels of namespaces as soon as it goes by them. Both end with the signal. */
+async function followedPolicy(
+  { vault }: WebhookConfig,
+  { client, logger, metrics, signal, policy: loaded }: WebhookIo & Parts,
+): Promise<LivePolicy> {
+  const clock = systemClock;
+  const labels = new NamespaceLabels({ client, logger, clock, metrics: metrics.runtime });
+  const policy = openPolicy({
+    loaded,
+    labelsOf: labels.of,
+    ownNamespace: vault.namespace,
+    defaultMethod: vault.authMethod,
+    mayNameNamespace: vault.allowNamespaces,
+    logger,
+    clock,
+    reportValid: (isValid) => metrics.policy.valid(isValid),
+  });
+  const askForLabels = (): void => {
+    if (policy.usesLabels) labels.need();
+  };
+  askForLabels();
+  policy.onChange(askForLabels);
+  void labels.run(signal);
+  return policy;
 }
 
 /** Undefined when the process shall stop before there is one. */
@@ -99,14 +146,17 @@ interface Parts {
   readonly metrics: Metrics;
 }
 
-function admissionOf(config: WebhookConfig, { client, logger, metrics }: Parts): Admission {
+function admissionOf(
+  config: WebhookConfig,
+  { client, policy, logger, metrics }: Parts & { readonly policy: LivePolicy },
+): Admission {
   const clock = systemClock;
   const kms = createDecryptor(config.kms, { clock, logger, report: (...call) => metrics.kms.requestDone(...call) });
   return new Admission({
     mode: config.decrypt,
     assertPath: parsePath,
     assertCiphertext,
-    policy: undefined,
+    policy,
     decryptor: throughTurnstile(kms, {
       clock,
       perSecond: config.kmsPerSecond,
@@ -124,7 +174,7 @@ function assertCiphertext(encryptedSecret: string, provider: Provider | undefine
   if ((provider ?? "AWS") === "AWS") decodeBase64(encryptedSecret);
 }
 
-function kubeClient(connection: KubeConnection, logger: Logger, metrics: Metrics): KubeClient {
+function kubeClient({ connection, logger }: WebhookIo, metrics: Metrics): KubeClient {
   return new KubeClient({
     connection,
     logger,
@@ -137,28 +187,15 @@ function kubeClient(connection: KubeConnection, logger: Logger, metrics: Metrics
 function includersBy(client: KubeClient): Includers {
   return {
     async list(namespace, signal) {
-      try {
-        const objects: KubeObject[] = [];
-        let next: string | undefined;
-        do {
-          const page = await client.list<KubeObject>(secretsResource, {
-            namespace,
-            signal,
-            limit: pageSize,
-            ...(next !== undefined && { continue: next }),
-          });
-          objects.push(...page.items);
-          next = page.continue;
-        } while (next !== undefined);
-        return objects;
-      } catch (error) {
-        const why = signal.aborted ? "there was no answer in time" : asOperatorError(error).message;
-        throw new OperatorError(
-          "KubernetesError",
-          `the KMSVaultSecrets that may include the Partial could not be listed: ${why}`,
-          { cause: error },
-        );
-      }
+      const objects: KubeObject[] = [];
+      let next: string | undefined;
+      do {
+        const options = { namespace, signal, limit: pageSize, ...(next !== undefined && { continue: next }) };
+        const page = await client.list<KubeObject>(secretsResource, options);
+        objects.push(...page.items);
+        next = page.continue;
+      } while (next !== undefined);
+      return objects;
     },
   };
 }

@@ -4,6 +4,7 @@ import { Command, Option } from "commander";
 import type { FlagValues } from "../config-reader.ts";
 import type { Flag, LogFormat, LogLevel } from "../config-reference.ts";
 import type { Logger } from "../base/log.ts";
+import type { LoadedPolicy } from "../policy/policy-file.ts";
 import { stopOnSignals } from "./signals.ts";
 
 /** The command, as far as its table of flags tells. */
@@ -39,6 +40,18 @@ export function flagsGiven<Name extends string>(
     return command.getOptionValueSource(key) === "cli" && typeof value === "string" ? [[name, value]] : [];
   });
   return Object.fromEntries(given) as FlagValues<Name>;
+}
+
+/** What `--policy` names, if it was given. */
+export async function readPolicy(
+  file: string | undefined,
+): Promise<{ readonly loaded?: LoadedPolicy; readonly problems: readonly string[] }> {
+  // An empty one is a problem of the configuration already.
+  if (file === undefined || file === "") return { problems: [] };
+  const { loadPolicy } = await import("../policy/policy-file.ts");
+  const policy = await loadPolicy(file);
+  if (!("problems" in policy)) return { loaded: policy, problems: [] };
+  return { problems: policy.problems.map((problem) => `--policy ${file}: ${problem}`) };
 }
 
 /** Tells people why the command does not start. @returns the exit code */

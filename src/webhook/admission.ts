@@ -11,10 +11,10 @@ import { type Identity, type Kind, kinds, mapAt, readSubject, type Subject, text
 import { checkValues, type ValueTools } from "./values.ts";
 
 /** What becomes of an object with a value that cannot be decrypted. `off`: nobody looks. */
-export type DecryptMode = "deny" | "warn" | "off";
+type DecryptMode = "deny" | "warn" | "off";
 
 /** Where figures go. */
-export interface WebhookMetrics {
+interface WebhookMetrics {
   reviewed(kind: string, operation: string, outcome: string, seconds: number): void;
   uncheckedValue(code: string): void;
 }

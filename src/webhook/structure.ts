@@ -12,7 +12,7 @@ export interface StructureRules {
   readonly assertPath: (path: string) => unknown;
   /** @throws OperatorError `DecodingError` or `DecryptingError`: the text is no ciphertext of its key service */
   readonly assertCiphertext: (encryptedSecret: string, provider: Provider | undefined) => void;
-  readonly policy: TenancyPolicy | undefined;
+  readonly policy: TenancyPolicy;
 }
 
 /** One thing that is wrong. */
@@ -43,7 +43,7 @@ export function structureOf(subject: Subject, rules: StructureRules): Structure 
       ...subject.problems.map(({ field, message }) => finding(`${field}: ${message}`)),
       ...pathFindings(subject, rules),
       ...entries.map(({ finding: found }) => found),
-      ...refusals.found.map((refusal) => finding(`PolicyDenied: ${refusal}`)),
+      ...refusals.found.map((refusal) => policyFinding(`PolicyDenied: ${refusal}`, subject)),
     ],
     badKeys: new Set(entries.map(({ key }) => key)),
     isRefused: refusals.found.length > 0,
@@ -81,6 +81,12 @@ function finding(text: string): Finding {
   return { text, identity: text.replaceAll(/\[\d+\]/g, "[]") };
 }
 
+/** A refusal does not say what was asked for; whoever asks for something else is refused anew. */
+function policyFinding(text: string, { spec }: Subject): Finding {
+  const { secrets: _, secretContext: __, includeSecrets: ___, suspend: ____, syncPeriod: _____, ...asked } = spec;
+  return { text, identity: JSON.stringify([text, asked]) };
+}
+
 function pathFindings({ kind, spec, problems }: Subject, { assertPath }: StructureRules): Finding[] {
   const isSaid = problems.some(({ field }) => field === "spec.path");
   if (kind !== "KMSVaultSecret" || spec.path === undefined || isSaid) return [];
@@ -103,15 +109,11 @@ function badEntries(subject: Subject, rules: StructureRules): { readonly key: st
 }
 
 function policyRefusals(
-  { kind, namespace, rawSpec, spec }: Subject,
-  policy: TenancyPolicy | undefined,
+  { kind, namespace, rawSpec }: Subject,
+  policy: TenancyPolicy,
 ): { readonly found: readonly string[]; readonly unknown: readonly OperatorError[] } {
   // A Partial asks for nothing by itself: the objects that include it do.
   if (kind !== "KMSVaultSecret") return { found: [], unknown: [] };
-  if (policy === undefined) {
-    const found = spec.kmsRoleArn === undefined ? [] : ["spec.kmsRoleArn needs a policy that allows it (--policy)"];
-    return { found, unknown: [] };
-  }
   try {
     return { found: policy.refusals({ namespace, spec: rawSpec }), unknown: [] };
   } catch (error) {

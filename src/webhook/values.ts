@@ -1,7 +1,7 @@
 // Whether values can be decrypted. Only those are asked about that an edit changes; a value is dropped as soon as it is
 // there. What a key service cannot say now is no fault of the value: it counts as unchecked.
 import { isDeepStrictEqual } from "node:util";
-import { OperatorError } from "../base/errors.ts";
+import { asOperatorError, OperatorError } from "../base/errors.ts";
 import type { DecryptCall, Decryptor } from "../kms/cipher.ts";
 import type { TenancyPolicy } from "../policy/policy.ts";
 import { decrypt, type EntryFailure } from "../sync/decrypt.ts";
@@ -20,7 +20,7 @@ export interface Includers {
 export interface ValueTools {
   readonly decryptor: Decryptor;
   readonly includers: Includers;
-  readonly policy: TenancyPolicy | undefined;
+  readonly policy: TenancyPolicy;
 }
 
 /** One look at the values of one object. */
@@ -73,7 +73,7 @@ function keyChoiceOf({ spec }: Pick<Subject, "spec">): Pick<DecryptCall, "provid
 
 function callOf(subject: Subject, { policy }: ValueTools, signal: AbortSignal): DecryptCall | OperatorError {
   try {
-    const allowedKeys = policy?.grants(subject.namespace).allowedKeys;
+    const allowedKeys = policy.grants(subject.namespace).allowedKeys;
     return { signal, ...keyChoiceOf(subject), ...(allowedKeys !== undefined && { allowedKeys }) };
   } catch (error) {
     if (error instanceof OperatorError) return error;
@@ -125,19 +125,25 @@ async function includersOf(
 ): Promise<readonly Subject[] | OperatorError> {
   try {
     const objects = await includers.list(namespace, signal);
-    return objects
-      .map((object) =>
-        readSubject(object, { kind: "KMSVaultSecret", namespace, name: textAt(mapAt(object, "metadata"), "name") }),
-      )
+    const subjects = objects.map((object) => {
+      return readSubject(object, {
+        kind: "KMSVaultSecret",
+        namespace,
+        name: textAt(mapAt(object, "metadata"), "name"),
+      });
+    });
+    return subjects
       .filter(({ spec }) => spec.includeSecrets?.includes(name) === true)
-      .filter(({ spec, rawSpec }) =>
-        policy === undefined
-          ? spec.kmsRoleArn === undefined
-          : policy.refusals({ namespace, spec: rawSpec }).length === 0,
-      );
+      .filter(({ rawSpec }) => policy.refusals({ namespace, spec: rawSpec }).length === 0);
   } catch (error) {
-    if (error instanceof OperatorError) return error;
-    throw error;
+    const { code, message } = asOperatorError(error);
+    if (code === "InternalError" && !signal.aborted) throw error;
+    const why = signal.aborted ? "there was no answer in time" : message;
+    return new OperatorError(
+      "KubernetesError",
+      `it does not decrypt as the Partial alone says, and what includes the Partial is not known: ${why}`,
+      { cause: error },
+    );
   }
 }
 

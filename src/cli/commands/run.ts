@@ -4,7 +4,14 @@ import { loadConfig } from "../../config.ts";
 import type { Environment } from "../../config-reader.ts";
 import { runFlags, variables } from "../../config-reference.ts";
 import { loadKubeAccess } from "../kube-connection.ts";
-import { environmentHelp, flagsGiven, refuseToStart, serviceCommand, supervise } from "../service-command.ts";
+import {
+  environmentHelp,
+  flagsGiven,
+  readPolicy,
+  refuseToStart,
+  serviceCommand,
+  supervise,
+} from "../service-command.ts";
 
 export interface ServiceCommandOptions {
   readonly env: Environment;
@@ -29,19 +36,21 @@ async function run(command: Command, env: Environment, flagProblems: readonly st
   const flags = flagsGiven(command, runFlags);
   const access = await loadKubeAccess({ kubeconfig: flags.kubeconfig, env });
   const loaded = loadConfig({ flags, env, namespace: "namespace" in access ? access.namespace : undefined });
-  if ("problems" in loaded || "problem" in access || flagProblems.length > 0) {
-    return refuseToStart("run", [
-      ...flagProblems,
-      ...("problems" in loaded ? loaded.problems : []),
-      ...("problem" in access ? [access.problem] : []),
-    ]);
-  }
+  const policy = await readPolicy(flags.policy);
+  const problems = [
+    ...flagProblems,
+    ...("problems" in loaded ? loaded.problems : []),
+    ...policy.problems,
+    ...("problem" in access ? [access.problem] : []),
+  ];
+  if ("problems" in loaded || "problem" in access || problems.length > 0) return refuseToStart("run", problems);
   const { config } = loaded;
   const { connection } = access;
   return supervise({
     log: config.log,
     ignored: command.args,
     subject: "the operator",
-    run: async (io) => (await import("../../operator.ts")).runOperator(config, { ...io, connection }),
+    run: async (io) =>
+      (await import("../../operator.ts")).runOperator(config, { ...io, connection, policy: policy.loaded }),
   });
 }

@@ -4,10 +4,18 @@ import type { Environment } from "../../config-reader.ts";
 import { variables, webhookFlags } from "../../config-reference.ts";
 import { loadWebhookConfig } from "../../config-webhook.ts";
 import { loadKubeAccess } from "../kube-connection.ts";
-import { environmentHelp, flagsGiven, refuseToStart, serviceCommand, supervise } from "../service-command.ts";
+import {
+  environmentHelp,
+  flagsGiven,
+  readPolicy,
+  refuseToStart,
+  serviceCommand,
+  supervise,
+} from "../service-command.ts";
 import type { ServiceCommandOptions } from "./run.ts";
 
-const read: readonly string[] = ["KUBECONFIG", "AWS_REGION", "AWS_DEFAULT_REGION"];
+/** Variables that the webhook reads, of those of the operator. */
+const read: readonly string[] = ["POD_NAMESPACE", "KUBECONFIG", "VAULT_NAMESPACE", "AWS_REGION", "AWS_DEFAULT_REGION"];
 
 /** The subcommand. Its arguments have been normalised (go-flags.ts). */
 export function webhookCommand({ env, flagProblems, onExit }: ServiceCommandOptions): Command {
@@ -23,20 +31,22 @@ export function webhookCommand({ env, flagProblems, onExit }: ServiceCommandOpti
 async function webhook(command: Command, env: Environment, flagProblems: readonly string[]): Promise<number> {
   const flags = flagsGiven(command, webhookFlags);
   const access = await loadKubeAccess({ kubeconfig: flags.kubeconfig, env });
-  const loaded = loadWebhookConfig({ flags, env });
-  if ("problems" in loaded || "problem" in access || flagProblems.length > 0) {
-    return refuseToStart("webhook", [
-      ...flagProblems,
-      ...("problems" in loaded ? loaded.problems : []),
-      ...("problem" in access ? [access.problem] : []),
-    ]);
-  }
+  const loaded = loadWebhookConfig({ flags, env, namespace: "namespace" in access ? access.namespace : undefined });
+  const policy = await readPolicy(flags.policy);
+  const problems = [
+    ...flagProblems,
+    ...("problems" in loaded ? loaded.problems : []),
+    ...policy.problems,
+    ...("problem" in access ? [access.problem] : []),
+  ];
+  if ("problems" in loaded || "problem" in access || problems.length > 0) return refuseToStart("webhook", problems);
   const { config } = loaded;
   const { connection } = access;
   return supervise({
     log: config.log,
     ignored: command.args,
     subject: "the webhook",
-    run: async (io) => (await import("../../webhook.ts")).runWebhook(config, { ...io, connection }),
+    run: async (io) =>
+      (await import("../../webhook.ts")).runWebhook(config, { ...io, connection, policy: policy.loaded }),
   });
 }
