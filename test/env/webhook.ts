@@ -12,6 +12,7 @@ import { type KubeClient, type Manifest, pathOf } from "./kube-client.ts";
 import { type LogLine, type Operator, OperatorProcess } from "./operator.ts";
 import { freePorts } from "./ports.ts";
 import { ProcessGroup } from "./processes.ts";
+import { type ServiceAccount, writeKubeconfig } from "./service-account.ts";
 import { uniqueName } from "./unique.ts";
 
 const root = join(import.meta.dirname, "..", "..");
@@ -21,8 +22,10 @@ export interface WebhookOptions {
   readonly args?: readonly string[];
   readonly env?: Readonly<Record<string, string | undefined>>;
   readonly kms?: KmsInfo;
-  /** Over the shared stack's. */
-  readonly kubeconfig?: string;
+  /** Run as this service account (service-account.ts) instead of system:masters. */
+  readonly serviceAccount?: ServiceAccount;
+  /** false: without the flags that name its files; then `caPem` is of nobody. */
+  readonly hasFiles?: boolean;
   /** A name of the original: a link of that name to bin/kms-vault-operator, which `make build` must have made, is called. */
   readonly calledAs?: string;
 }
@@ -51,6 +54,9 @@ export async function startWebhook(options: WebhookOptions = {}): Promise<Webhoo
 
 async function start(group: ProcessGroup, options: WebhookOptions): Promise<Webhook> {
   const { kubernetes, kms, directory } = inject("stack");
+  const { serviceAccount, hasFiles = true } = options;
+  const kubeconfig =
+    serviceAccount === undefined ? kubernetes.kubeconfig : writeKubeconfig(kubernetes, serviceAccount, group.directory);
   const [port = 0, metricsPort = 0] = await freePorts(2);
   const authority = await createAuthority("webhook test CA");
   const { certPem, keyPem } = await authority.server("webhook");
@@ -58,16 +64,17 @@ async function start(group: ProcessGroup, options: WebhookOptions): Promise<Webh
   writeFileSync(certFile, certPem, { mode: 0o600 });
   writeFileSync(keyFile, keyPem, { mode: 0o600 });
   // As the original's chart writes them.
-  const flags = ["-tls-cert-file", certFile, "-tls-key-file", keyFile, "-listen-addr", `127.0.0.1:${port}`];
+  const flags = hasFiles ? ["-tls-cert-file", certFile, "-tls-key-file", keyFile] : [];
   const [program, ...before] = commandOf(options, group.directory);
-  const args = [...before, ...flags, `-metrics-addr=127.0.0.1:${metricsPort}`, ...(options.args ?? [])];
+  const addresses = ["-listen-addr", `127.0.0.1:${port}`, `-metrics-addr=127.0.0.1:${metricsPort}`];
+  const args = [...before, ...flags, ...addresses, ...(options.args ?? [])];
   const child = spawn(program, args, {
     cwd: group.directory,
     env: {
       PATH: process.env["PATH"],
       HOME: process.env["HOME"],
       NODE_COMPILE_CACHE: join(directory, "compile"),
-      KUBECONFIG: options.kubeconfig ?? kubernetes.kubeconfig,
+      KUBECONFIG: kubeconfig,
       AWS_ENDPOINT_URL_KMS: (options.kms ?? kms).endpoint,
       ...awsEnvironment,
       ...options.env,

@@ -16,7 +16,7 @@ import { ProcessGroup } from "../env/processes.ts";
 import { installConfiguration, startWebhook, type Webhook, type WebhookOptions } from "../env/webhook.ts";
 import { kmsVaultSecret, partialKMSVaultSecret, partialPath, secretPath } from "../gen/manifests.ts";
 
-export interface ReviewSceneOptions extends WebhookOptions {
+export interface ReviewSceneOptions extends Omit<WebhookOptions, "kms"> {
   /** Over the shipped configuration's entry. */
   readonly configuration?: Readonly<Record<string, unknown>>;
 }
