@@ -11,6 +11,7 @@ import {
   statusSchema,
   version,
 } from "./kinds.ts";
+import { specRules } from "./rules.ts";
 
 /** A generated file: its name inside deploy/crds/ and its whole text. */
 export interface RenderedCrd {
@@ -37,8 +38,15 @@ interface Definition {
   readonly spec: z.ZodType;
   readonly status: z.ZodType;
   /** Rules in CEL on the spec; cheap ones only, the API server refuses a CRD whose estimated cost is too high. */
-  readonly rules: readonly { readonly rule: string; readonly message: string }[];
+  readonly rules: readonly CelRule[];
+  /** The same on one field, by its path below the spec. */
+  readonly fieldRules?: ReadonlyMap<string, readonly CelRule[]>;
   readonly columns: readonly PrinterColumn[];
+}
+
+interface CelRule {
+  readonly rule: string;
+  readonly message: string;
 }
 
 interface PrinterColumn {
@@ -64,7 +72,17 @@ const kinds: readonly Definition[] = [
         rule: "has(self.secrets) || has(self.includeSecrets)",
         message: "one of secrets and includeSecrets is required",
       },
+      ...specRules.flatMap(({ cel, field, message }) =>
+        "onSpec" in cel ? [{ rule: cel.onSpec, message: `${field} ${message}` }] : [],
+      ),
     ],
+    fieldRules: new Map([
+      // The operator finds this and the rest that is wrong with paths itself (InvalidPath).
+      ["path", [{ rule: "!self.matches('(^|/)[.][.](/|$)')", message: 'path must not have a segment ".."' }]],
+      ...specRules.flatMap(({ cel, field, message }): [string, CelRule[]][] =>
+        "onField" in cel ? [[field, [{ rule: cel.onField, message: `${field} ${message}` }]]] : [],
+      ),
+    ]),
     columns: [
       {
         name: "Ready",
@@ -104,7 +122,7 @@ const kinds: readonly Definition[] = [
 
 function customResourceDefinition(definition: Definition): object {
   const { kind, plural, singular, shortName } = definition;
-  const spec = structuralSchema(definition.spec);
+  const spec = structuralSchema(definition.spec, definition.fieldRules);
   return {
     apiVersion: "apiextensions.k8s.io/v1",
     kind: "CustomResourceDefinition",
@@ -148,25 +166,37 @@ const listTypes: Readonly<Record<string, Schema>> = {
 
 type Schema = Readonly<Record<string, unknown>>;
 
-function structuralSchema(schema: z.ZodType): Schema {
-  return rewritten(z.toJSONSchema(schema, { target: "openapi-3.0", io: "input" }));
+function structuralSchema(schema: z.ZodType, rules: Definition["fieldRules"] = new Map()): Schema {
+  return rewritten(z.toJSONSchema(schema, { target: "openapi-3.0", io: "input" }), { path: [], rules });
+}
+
+/** Where in a spec or a status a schema stands; in the items of a list nowhere. */
+interface Position {
+  readonly path?: readonly string[];
+  readonly rules: ReadonlyMap<string, readonly CelRule[]>;
 }
 
 /** The schema without what the API server must not check, and with what only Kubernetes knows. */
-function rewritten(schema: Schema, field?: string): Schema {
+function rewritten(schema: Schema, { path, rules }: Position): Schema {
   // zod adds the bounds of a double's integers; strings may be empty in objects that exist already.
   const { minLength: _minLength, maximum, properties, items, ...rest } = schema;
+  const below = (name: string): Position => ({ ...(path && { path: [...path, name] }), rules });
+  const own = rules.get(path?.join(".") ?? "");
   return {
     ...rest,
     ...(maximum !== undefined && maximum !== Number.MAX_SAFE_INTEGER && { maximum }),
     ...(schema.type === "integer" && { format: "int64" }),
     ...(isSchema(properties) && {
       properties: Object.fromEntries(
-        Object.entries(properties).map(([name, value]) => [name, isSchema(value) ? rewritten(value, name) : value]),
+        Object.entries(properties).map(([name, value]) => [
+          name,
+          isSchema(value) ? rewritten(value, below(name)) : value,
+        ]),
       ),
     }),
-    ...(isSchema(items) && { items: rewritten(items) }),
-    ...(field !== undefined && listTypes[field]),
+    ...(isSchema(items) && { items: rewritten(items, { rules }) }),
+    ...listTypes[path?.at(-1) ?? ""],
+    ...(own && { "x-kubernetes-validations": own }),
   };
 }
 

@@ -8,10 +8,10 @@ import {
   type Meta,
   type PartialKMSVaultSecret,
   partialKMSVaultSecretSpecSchema,
-  rulesBroken,
   type Status,
   statusSchema,
 } from "./kinds.ts";
+import { specRules } from "./rules.ts";
 
 /** One thing that is wrong with an object. */
 export interface Problem {
@@ -41,7 +41,8 @@ export function validateKMSVaultSecret(object: unknown): Validated<KMSVaultSecre
   const spec = check(kmsVaultSecretSpecSchema, object);
   const rest = { metadata, ...(status && { status }) };
   if (!spec.success) return { invalid: { ...rest, problems: spec.problems } };
-  const [first, ...others] = rulesBroken(spec.data);
+  const broken = specRules.filter(({ holds }) => !holds(spec.data));
+  const [first, ...others] = broken.map(({ field, message }) => ({ field: `spec.${field}`, message }));
   return first === undefined
     ? { valid: { ...rest, spec: spec.data } }
     : { invalid: { ...rest, problems: [first, ...others] } };

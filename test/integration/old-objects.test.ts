@@ -2,12 +2,14 @@
 // be worked with says why, field by field, each that can is synced, and none of them harms the operator or the others.
 import { afterAll, beforeAll, describe, expect, inject, test } from "vitest";
 import { group, version } from "../../src/api/kinds.ts";
+import { specRules } from "../../src/api/rules.ts";
 import { eventually } from "../env/eventually.ts";
 import { applyCrds } from "../env/crds.ts";
 import { HttpError } from "../env/http.ts";
 import { type Kubernetes, startKubernetes } from "../env/kubernetes.ts";
 import { ProcessGroup } from "../env/processes.ts";
 import { secretPath } from "../gen/manifests.ts";
+import { ruleExamples } from "../gen/rule-examples.ts";
 import { openScene, type Scene } from "./scene.ts";
 
 /** CRDs are for the whole API server, so this file has one of its own. */
@@ -77,7 +79,6 @@ const path = "kv/app";
 const invalid: readonly Invalid[] = [
   { name: "no-spec", problem: "spec: is required" },
   { name: "no-path", spec: { secrets: [entry] }, problem: "spec.path: must be a string" },
-  { name: "path-is-a-number", spec: { path: 5, secrets: [entry] }, problem: "spec.path: must be a string" },
   { name: "path-is-empty", spec: { path: "", secrets: [entry] }, problem: "spec.path: must not be empty" },
   {
     name: "context-of-numbers",
@@ -107,13 +108,37 @@ const invalid: readonly Invalid[] = [
   },
 ];
 
+/** Of another type than the schema says where a rule, or a list by its key, looks. */
+const refusedAsAWhole = [
+  {
+    name: "no-key",
+    spec: { path, secrets: [entry, {}] },
+    problem: "spec.secrets[1].key: must be a string",
+    why: /DeletionBlocked: .*spec\.secrets\[1\]\.key: Required value/,
+  },
+  {
+    name: "path-is-a-number",
+    spec: { path: 5, secrets: [entry] },
+    problem: "spec.path: must be a string",
+    why: /DeletionBlocked: .*spec\.path/,
+  },
+];
+
+/** What the rules of our CRDs refuse today. */
+const breaking = ruleExamples().map(({ field, refused }, index) => {
+  const messages = specRules.filter((rule) => rule.field === field).map(({ message }) => message);
+  const problem = messages.map((message) => `spec.${field}: ${message}`).join("; ");
+  return { name: `breaks-rule-${index}`, spec: { path, secrets: [entry], ...refused }, problem };
+});
+
 async function createOldObjects(): Promise<void> {
-  for (const { name, spec } of invalid) {
+  for (const { name, spec } of [...invalid, ...breaking]) {
     const apiVersion = `${group}/${version}`;
     const metadata = { name, namespace: scene.namespace, finalizers };
     await scene.kube.create({ apiVersion, kind: "KMSVaultSecret", metadata, ...(spec && { spec }) });
   }
-  await scene.create("no-key", { path, secrets: [entry, {}] }, { finalizers });
+  for (const { name, spec } of refusedAsAWhole) await scene.create(name, spec, { finalizers });
+  await scene.create("leads-up", { path: `${scene.v1}/../x`, secrets: [entry] }, { finalizers });
   await scene.create("a-map", { path, secrets: { a: "x" } });
   await scene.create("no-entries", { path: `${scene.v1}/no-entries` }, { finalizers });
   await scene.create("empty-list", { path: `${scene.v1}/empty-list`, secrets: [] }, { finalizers });
@@ -129,7 +154,7 @@ async function createOldObjects(): Promise<void> {
   await scene.kube.patch({ ...secretPath({ namespace, name: "odd-status" }), subresource: "status" }, { status });
 }
 
-describe.each(invalid)("$name", ({ name, problem }) => {
+describe.each([...invalid, ...breaking])("$name", ({ name, problem }) => {
   test("says what is wrong, and can be deleted", async () => {
     const { message } = await scene.untilReady(name, "InvalidSpec");
     expect(message).toBe(`${problem}; nothing was written or removed; correct the object`);
@@ -139,6 +164,13 @@ describe.each(invalid)("$name", ({ name, problem }) => {
   });
 });
 
+test("a path that leads up says so, and the object can be edited and deleted", async () => {
+  await scene.untilReady("leads-up", "InvalidPath");
+  await scene.edit("leads-up", { secrets: [entry, { ...entry, key: "b" }] });
+  await scene.delete("leads-up");
+  await scene.untilGone("leads-up");
+});
+
 test("an object that the API server takes no status for: the event says what is wrong", async () => {
   const message = "spec.secrets: must be a list; nothing was written or removed; correct the object";
   await scene.untilTold("a-map", { reason: "InvalidSpec", message });
@@ -146,23 +178,15 @@ test("an object that the API server takes no status for: the event says what is 
   await scene.untilReady("a-map", "Synced");
 });
 
-test("an object whose finalizer the API server does not take off: it says why, and goes when it is put right", async () => {
-  const { message } = await scene.untilReady("no-key", "InvalidSpec");
-  expect(message).toBe("spec.secrets[1].key: must be a string; nothing was written or removed; correct the object");
-  await scene.delete("no-key");
-  await eventually(async () => {
-    expect((await scene.status("no-key")).conditions).toContainEqual(
-      expect.objectContaining({
-        type: "DeletionBlocked",
-        status: "True",
-        reason: "KubernetesError",
-        message: expect.stringMatching(/correct what it finds in spec, .*spec\.secrets\[1\]\.key: Required value/),
-      }),
-    );
+describe.each(refusedAsAWhole)("$name: an object that the API server takes no update of", ({ name, problem, why }) => {
+  test("says why its finalizer stays, and goes when it is put right", async () => {
+    const message = `${problem}; nothing was written or removed; correct the object`;
+    await scene.untilTold(name, { reason: "InvalidSpec", message });
+    await scene.delete(name);
+    await scene.untilTold(name, { reason: "KubernetesError", message: expect.stringMatching(why) });
+    await scene.edit(name, { path, secrets: [entry] });
+    await scene.untilGone(name);
   });
-  await scene.untilTold("no-key", { reason: "KubernetesError", message: expect.stringContaining("DeletionBlocked") });
-  await scene.edit("no-key", { secrets: [entry] });
-  await scene.untilGone("no-key");
 });
 
 test.each(["no-entries", "empty-list"])("%s: an empty secret is never written", async (name) => {
