@@ -21,6 +21,37 @@ export interface Flag {
   readonly description: string;
 }
 
+/** Flags of every command that decrypts (config-kms.ts). */
+export const kmsFlags = [
+  {
+    name: "kms-max-in-flight",
+    value: "count",
+    default: "64",
+    description: "how many requests to KMS may be open at the same time, in each region and account",
+  },
+  {
+    name: "kms-qps",
+    value: "count",
+    default: "0",
+    description: "requests to KMS per second, in each region and account; 0: as many as KMS lets through",
+  },
+  {
+    name: "kms-allowed-keys",
+    value: "keys",
+    default: "*",
+    description:
+      "keys that may decrypt, separated by commas: ARNs, key ids, alias/<name>, keys of other key services; * is any",
+  },
+  {
+    name: "kms-role-arn",
+    value: "arn",
+    default: "",
+    description: "AWS role to ask KMS as, where an object names none; else the identity that AWS gives the operator",
+  },
+] as const satisfies readonly Flag[];
+
+export type KmsFlagName = (typeof kmsFlags)[number]["name"];
+
 /** Every flag of `run`, in the order of the help. */
 export const runFlags = [
   {
@@ -112,12 +143,7 @@ export const runFlags = [
     default: "1000",
     description: "how many of them may go at once",
   },
-  {
-    name: "kms-max-in-flight",
-    value: "count",
-    default: "64",
-    description: "how many requests to KMS may be open at the same time",
-  },
+  ...kmsFlags,
   {
     name: "debug-addr",
     value: "address",
@@ -141,7 +167,6 @@ const sharedFlags = [
   "allow-vault-namespaces",
   "policy",
   "kubeconfig",
-  "kms-max-in-flight",
   "log-level",
   "log-format",
 ] as const;
@@ -174,11 +199,13 @@ export const webhookFlags = [
     default: "deny",
     description: "what becomes of an object with a value that cannot be decrypted: deny, warn; off: nobody looks",
   },
+  ...kmsFlags.filter((flag) => flag.name !== "kms-qps"),
   {
     name: "kms-qps",
     value: "count",
     default: "500",
-    description: "requests to KMS per second; what would have to wait for more than a second is let through unchecked",
+    description:
+      "requests to KMS per second; what would have to wait for more than a second is let through unchecked; 0: no limit",
   },
   {
     name: "self-signed",

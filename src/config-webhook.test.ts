@@ -15,8 +15,7 @@ test("defaults are the contract's, and those that suit a webhook", () => {
     metricsAddress: { port: 8081 },
     certificate: { files: { certFile: "/tls/tls.crt", keyFile: "/tls/tls.key" } },
     decrypt: "deny",
-    kms: { maxInFlight: 64 },
-    kmsPerSecond: 500,
+    kms: { maxInFlight: 64, perSecond: 500 },
     vault: { namespace: "", authMethod: "token", allowNamespaces: false },
     log: { level: "info", format: "auto" },
   });

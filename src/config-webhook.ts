@@ -11,7 +11,6 @@ import {
   webhookFlags,
 } from "./config-reference.ts";
 import {
-  integer,
   isNamespaceName,
   type ListenAddress,
   listenAddress,
@@ -35,8 +34,6 @@ export interface WebhookConfig {
   readonly certificate: { readonly files: CertificateFiles } | { readonly selfSigned: SelfSigned };
   readonly decrypt: (typeof decryptModes)[number];
   readonly kms: KmsOptions;
-  /** Requests to KMS per second. */
-  readonly kmsPerSecond: number;
   /** The tenancy policy; absent: none. It is read by policy/policy-file.ts. */
   readonly policyFile?: string;
   /** What the operator is told and the policy goes by. */
@@ -81,7 +78,6 @@ export function loadWebhookConfig({ flags, env, namespace }: WebhookConfigSource
     certificate: certificateSettings(read, flags, namespace),
     decrypt: read.flag("decrypt", oneOf(decryptModes), `one of ${decryptModes.join(", ")}`),
     kms: kmsSettings(read),
-    kmsPerSecond: read.flag("kms-qps", integer(1, 100_000), "a whole number from 1 to 100000"),
     ...(flags.policy !== undefined && { policyFile: flags.policy }),
     vault: {
       namespace: read.optional("VAULT_NAMESPACE", withoutOuterSlashes, "a Vault namespace") ?? "",

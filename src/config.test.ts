@@ -88,6 +88,12 @@ describe("flags", () => {
     [{ "sync-period-seconds": "0x3c" }, { syncPeriodMs: 60_000 }],
     [{ "max-concurrent-reconciles": "1" }, { maxConcurrentReconciles: 1 }],
     [{ "kms-max-in-flight": "8" }, { kms: { maxInFlight: 8 } }],
+    [{ "kms-qps": "50" }, { kms: { perSecond: 50 } }],
+    [{ "kms-allowed-keys": "alias/app, age1x" }, { kms: { allowedKeys: ["alias/app", "age1x"] } }],
+    [
+      { "kms-role-arn": "arn:aws:iam::123456789012:role/kms" },
+      { kms: { roleArn: "arn:aws:iam::123456789012:role/kms" } },
+    ],
     [{ "log-level": "debug", "log-format": "json" }, { log: { level: "debug", format: "json" } }],
   ])("%j", (flags, part) => {
     expect(configOf(flags)).toMatchObject(part);
@@ -114,11 +120,22 @@ describe("flags", () => {
     [{ "sync-period-seconds": "1.5" }, 'a whole number from 0 to 2000000, not "1.5"'],
     [{ "max-concurrent-reconciles": "0" }, 'a whole number from 1 to 1000, not "0"'],
     [{ "kms-max-in-flight": "many" }, 'a whole number from 1 to 10000, not "many"'],
+    [{ "kms-qps": "-1" }, 'a whole number from 0 to 100000, not "-1"'],
+    [{ "kms-role-arn": "kms" }, 'the ARN of an IAM role, not "kms"'],
     [{ "log-level": "INFO" }, 'one of debug, info, warn, error, not "INFO"'],
     [{ "log-format": "xml" }, 'one of auto, json, text, not "xml"'],
   ])("%j is refused", (flags, expected) => {
     expect(problemsOf(flags)).toEqual([`--${Object.keys(flags)[0]}: must be ${expected}`]);
   });
+
+  test.each(["", "a,,b", "*,alias/a", "alias/*", "arn:aws:kms:nowhere:123456789012:key/x", "arn:aws:s3:::bucket"])(
+    "--kms-allowed-keys %j is refused",
+    (text) => {
+      expect(problemsOf({ "kms-allowed-keys": text })).toEqual([
+        `--kms-allowed-keys: must be * alone, or keys separated by commas, each in full and those with arn: ARNs of KMS keys or aliases, not "${text}"`,
+      ]);
+    },
+  );
 
   test("an empty probe address is the metrics address", () => {
     expect(configOf({ "health-probe-bind-address": "" })).not.toHaveProperty("probeAddress");

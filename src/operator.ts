@@ -50,6 +50,9 @@ const controllerName = "kmsvaultsecret";
 const eventComponent = "kms-vault-controller";
 /** Over so long the objects are spread that waited for a server which is back, ms. */
 const hastenMs = 3_000;
+/** Each object that a throttling KMS lets through brings so many others along, within so long, ms. */
+const hastenedNext = 2;
+const hastenNextMs = 500;
 /** Name of the Lease (contract). */
 const leaseName = "39a50047.patoarvizu.dev";
 
@@ -192,7 +195,12 @@ function openDoors(config: Config, { connection, logger, policy: loaded }: Opera
       beforeMutation,
       metrics: metrics.vault,
     }),
-    kms: createDecryptor(config.kms, { clock, logger, report: (...call) => metrics.kms.requestDone(...call) }),
+    kms: createDecryptor(config.kms, {
+      clock,
+      logger,
+      report: (...call) => metrics.kms.requestDone(...call),
+      watch: (limits) => metrics.kms.watchLimits(limits),
+    }),
   };
 }
 
@@ -271,6 +279,7 @@ function assemble(parts: Doors & Surveyed & Assembly): Manager {
     logger,
     metrics: metrics.product,
     onServerBack: () => queue.hasten(hastenMs),
+    onThrottledPassed: () => queue.hasten(hastenNextMs, hastenedNext),
   });
   const watches: WatchesOptions = {
     queue,

@@ -151,7 +151,9 @@ function admissionOf(
   { client, policy, logger, metrics }: Parts & { readonly policy: LivePolicy },
 ): Admission {
   const clock = systemClock;
-  const kms = createDecryptor(config.kms, { clock, logger, report: (...call) => metrics.kms.requestDone(...call) });
+  // The turnstile keeps the rate, and does not let anybody wait for long.
+  const { perSecond, ...options } = config.kms;
+  const kms = createDecryptor(options, { clock, logger, report: (...call) => metrics.kms.requestDone(...call) });
   return new Admission({
     mode: config.decrypt,
     assertPath: parsePath,
@@ -159,8 +161,8 @@ function admissionOf(
     policy,
     decryptor: throughTurnstile(kms, {
       clock,
-      perSecond: config.kmsPerSecond,
-      inFlight: config.kms.maxInFlight ?? 64,
+      inFlight: options.maxInFlight ?? 64,
+      ...(perSecond !== undefined && { perSecond }),
     }),
     includers: includersBy(client),
     clock,

@@ -4,23 +4,37 @@ import type { Outcome } from "../sync/outcome.ts";
 
 type Server = "vault" | "kms";
 
+/** What an outcome shows about those who wait: a server is back for all, or KMS, which throttles, has let one through. */
+export type Sign = "back" | "passed";
+
+/** The longest backoff: whoever was throttled has been here again since, ms. */
+const longestBackoffMs = 300_000;
+
 /** A server that comes and goes must not undo the backoff: no more often than this, ms. */
 const noMoreOftenMs = 30_000;
 
 export class Outages {
   readonly #down = new Set<Server>();
   #toldAt = Number.NEGATIVE_INFINITY;
+  #throttledAt = Number.NEGATIVE_INFINITY;
 
   /**
    * @param now monotonic, ms
-   * @returns whether this outcome shows that a server which had failed others works again
+   * @returns what this outcome shows about a server that had failed others
    */
-  isOver(outcome: Outcome, now: number): boolean {
+  signOf(outcome: Outcome, now: number): Sign | undefined {
+    if (this.#isOver(outcome, now)) return "back";
+    const hasWritten = outcome.kind === "synced" && outcome.written !== undefined;
+    return hasWritten && now - this.#throttledAt < longestBackoffMs ? "passed" : undefined;
+  }
+
+  #isOver(outcome: Outcome, now: number): boolean {
     if (outcome.kind === "failed") {
       const { code, isOutage } = outcome.error;
       // One object's own trouble (a path, a namespace) is nobody else's.
       const server = isOutage ? "vault" : code === "KMSUnavailable" ? "kms" : undefined;
       if (server !== undefined) this.#down.add(server);
+      if (code === "KMSThrottled") this.#throttledAt = now;
       return false;
     }
     // In sync needs Vault alone; what was written was decrypted before.

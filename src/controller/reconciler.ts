@@ -38,6 +38,8 @@ export interface ReconcilerOptions extends Omit<DeletionOptions, "remover" | "ap
   readonly metrics: ReconcilerMetrics & DeletionOptions["metrics"];
   /** Called when a server is back that objects may be waiting for. */
   readonly onServerBack: () => void;
+  /** Called when KMS, which throttles, has let an object through: others may be waiting for that. */
+  readonly onThrottledPassed: () => void;
   readonly random?: () => number;
 }
 
@@ -235,7 +237,9 @@ export class Reconciler {
       now: clock.now(),
     });
     this.#seen.add(metadata.uid);
-    if (this.#outages.isOver(outcome, clock.monotonic())) this.#options.onServerBack();
+    const sign = this.#outages.signOf(outcome, clock.monotonic());
+    if (sign === "back") this.#options.onServerBack();
+    if (sign === "passed") this.#options.onThrottledPassed();
     // What happened is told even if the status then cannot be saved.
     this.#log(object, outcome);
     metrics.objectReady(keyOf(object), outcome.kind === "synced" ? "Synced" : outcome.error.code);

@@ -1,13 +1,16 @@
 // AwsKms through AWS's own SDK against the emulator, in this process: every failure that a server can be made to show.
-import { CreateKeyCommand, DisableKeyCommand, KMSClient } from "@aws-sdk/client-kms";
+import { CreateAliasCommand, CreateKeyCommand, DisableKeyCommand, KMSClient } from "@aws-sdk/client-kms";
+import { randomUUID } from "node:crypto";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { startRelay } from "../../test/env/relay.ts";
+import { FakeClock } from "../../test/gen/fake-clock.ts";
 import type { ErrorCode } from "../base/errors.ts";
 import type { LogFields } from "../base/log.ts";
 import { Plaintext } from "../base/plaintext.ts";
-import { type AwsKms, type AwsKmsOptions, createAwsKms } from "./aws.ts";
+import { type AwsKms, type AwsKmsOptions, type BlobRequest, createAwsKms } from "./aws.ts";
 import { type KmsEmulator, startKmsEmulator } from "./emulator/emulator.ts";
 import type { CallCounts, FaultSettings } from "./emulator/faults.ts";
 
@@ -43,15 +46,31 @@ function connect(options: AwsKmsOptions = {}): AwsKms {
 }
 
 /** AWS's own client, for what is no business of AwsKms. */
-function sdk(): KMSClient {
-  const client = new KMSClient({ endpoint: emulator.url });
+function sdk(region = "eu-central-1"): KMSClient {
+  const client = new KMSClient({ endpoint: emulator.url, region });
   opened.push({ close: () => client.destroy() });
   return client;
 }
 
-async function newKey(): Promise<string> {
-  const { KeyMetadata } = await sdk().send(new CreateKeyCommand({}));
+/** @returns its ARN */
+async function newKey(region?: string): Promise<string> {
+  const { KeyMetadata } = await sdk(region).send(new CreateKeyCommand({}));
   return KeyMetadata?.Arn ?? "";
+}
+
+async function newAlias(keyArn: string): Promise<string> {
+  const name = `alias/${randomUUID()}`;
+  await sdk().send(new CreateAliasCommand({ AliasName: name, TargetKeyId: keyArn }));
+  return name;
+}
+
+async function encrypted(keyId: string): Promise<BlobRequest> {
+  const ciphertext = await connect().encrypt({ keyId, plaintext: value, encryptionContext: {} });
+  return { ciphertext, encryptionContext: {} };
+}
+
+async function decryptCalls(): Promise<number> {
+  return (await calls()).operations["Decrypt"] ?? 0;
 }
 
 async function faults(settings: FaultSettings): Promise<void> {
@@ -111,10 +130,98 @@ describe("endpoint and region", () => {
   });
 
   test("a region that is handed in wins over the environment", async () => {
-    const keyId = await newKey();
+    const keyId = (await newKey()).split("/")[1] ?? "";
     await expect(
       connect({ region: "us-west-2" }).encrypt({ keyId, plaintext: value, encryptionContext: {} }),
     ).rejects.toEqual(failure("DecryptingError", "NotFoundException"));
+  });
+});
+
+describe("which key", () => {
+  test("its ARN says which region is asked", async () => {
+    const keyId = await newKey("ap-southeast-2");
+    const request = await encrypted(keyId);
+    expect(textOf(await connect().decrypt(request, { keyId }))).toBe("the value");
+    await expect(connect().decrypt(request)).rejects.toEqual(failure("KMSAccessDenied"));
+  });
+
+  test("another than the one that is named", async () => {
+    const request = await encrypted(await newKey());
+    const keyId = await newKey();
+    await expect(connect().decrypt(request, { keyId })).rejects.toEqual(failure("KeyNotAllowed", "spec.kmsKeyId"));
+  });
+
+  test("a list of keys holds for the answer: by ARN, by id, by alias, and by both lists", async () => {
+    const [keyArn, otherArn] = [await newKey(), await newKey()];
+    const [alias, otherAlias] = [await newAlias(keyArn), await newAlias(otherArn)];
+    const id = keyArn.split("/")[1] ?? "";
+    const request = await encrypted(keyArn);
+    for (const allowedKeys of [
+      [keyArn],
+      [id],
+      [alias],
+      [otherArn, keyArn],
+      [otherArn, id],
+      [otherAlias, alias],
+      ["*"],
+    ]) {
+      expect(textOf(await connect({ allowedKeys }).decrypt(request))).toBe("the value");
+      expect(textOf(await connect().decrypt(request, { allowedKeys }))).toBe("the value");
+      for (const keyId of [keyArn, id, alias]) {
+        expect(textOf(await connect({ allowedKeys }).decrypt(request, { keyId, allowedKeys }))).toBe("the value");
+      }
+    }
+    for (const allowedKeys of [[otherArn], [otherAlias], [otherArn, otherAlias], ["alias/none", otherArn], ["age1x"]]) {
+      const refused = failure("KeyNotAllowed");
+      await expect(connect({ allowedKeys }).decrypt(request)).rejects.toEqual(refused);
+      await expect(connect({ allowedKeys: [keyArn, alias] }).decrypt(request, { allowedKeys })).rejects.toEqual(
+        refused,
+      );
+      for (const keyId of [keyArn, id, alias]) {
+        await expect(connect({ allowedKeys }).decrypt(request, { keyId })).rejects.toEqual(refused);
+      }
+    }
+  });
+
+  test("an alias is looked up once, and again after five minutes; each at most once for one value", async () => {
+    const clock = new FakeClock();
+    const [keyArn, otherArn] = [await newKey(), await newKey()];
+    const aliases = [await newAlias(otherArn), await newAlias(keyArn), await newAlias(otherArn)];
+    const kms = connect({ allowedKeys: aliases, clock });
+    const request = await encrypted(keyArn);
+    for (const total of [3, 4, 5]) {
+      await kms.decrypt(request);
+      expect(await decryptCalls()).toBe(total);
+    }
+    await clock.advance(300_001);
+    await kms.decrypt(request);
+    expect(await decryptCalls()).toBe(8);
+    const stranger = await encrypted(await newKey());
+    await expect(kms.decrypt(stranger)).rejects.toEqual(failure("KeyNotAllowed", "arn:aws:kms"));
+    expect(await decryptCalls()).toBe(8 + 3);
+  });
+
+  test("throttling while an alias is looked up is throttling", async () => {
+    vi.stubEnv("AWS_MAX_ATTEMPTS", "1");
+    const keyArn = await newKey();
+    const aliases = [await newAlias(await newKey()), await newAlias(keyArn)];
+    const request = await encrypted(keyArn);
+    await faults({ throttle: 1 });
+    await expect(connect({ allowedKeys: aliases }).decrypt(request)).rejects.toEqual(failure("KMSThrottled"));
+  });
+});
+
+describe("connections", () => {
+  test("after one that was lost without a sign, no other from before is used", async () => {
+    await using relay = await startRelay(new URL(emulator.url).host);
+    const kms = connect({ endpoint: `http://${relay.address}`, requestTimeoutMs: 500 });
+    const request = await encrypted(await newKey());
+    await faults({ latencyMs: 50 });
+    const many = (count: number) => Promise.all(Array.from({ length: count }, () => kms.decrypt(request)));
+    await many(10);
+    expect(relay.lose()).toBe(10);
+    for (const plaintext of await many(3)) expect(textOf(plaintext)).toBe("the value");
+    expect(await decryptCalls()).toBe(13);
   });
 });
 
@@ -143,7 +250,6 @@ describe("failures", () => {
   const impatient = { requestTimeoutMs: 150 };
 
   test.each<{ name: string; fault: FaultSettings; code: ErrorCode; attempts: number; options?: AwsKmsOptions }>([
-    { name: "throttling", fault: { throttle: true }, code: "KMSThrottled", attempts: 2 },
     { name: "HTTP 500", fault: { outage: "error" }, code: "KMSUnavailable", attempts: 2 },
     { name: "broken connections", fault: { outage: "reset" }, code: "KMSUnavailable", attempts: 2 },
     { name: "no answer", fault: { outage: "hang" }, code: "KMSUnavailable", attempts: 2, options: impatient },
@@ -156,6 +262,15 @@ describe("failures", () => {
     await faults(fault);
     await expect(kms.decrypt({ ciphertext: Buffer.from("x"), encryptionContext: {} })).rejects.toEqual(failure(code));
     expect((await calls()).operations).toEqual({ Decrypt: attempts });
+  });
+
+  test("throttling is KMSThrottled, of which AWS_MAX_ATTEMPTS=1 hears at once", async () => {
+    vi.stubEnv("AWS_MAX_ATTEMPTS", "1");
+    await faults({ throttle: true });
+    await expect(connect().decrypt({ ciphertext: Buffer.from("x"), encryptionContext: {} })).rejects.toEqual(
+      failure("KMSThrottled"),
+    );
+    expect((await calls()).operations).toEqual({ Decrypt: 1 });
   });
 
   test("a short throttling heals within the call", async () => {

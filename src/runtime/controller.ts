@@ -107,7 +107,9 @@ export class Controller {
       queue.forget(key);
       logger.error(fields, "reconcile failed, waiting for a change");
     } else {
-      const retryInMs = Math.round(queue.addRateLimited(key));
+      // Refused so that others go first; so it does not go before them here either.
+      const priority = code === "KMSThrottled" ? { priority: "low" as const } : {};
+      const retryInMs = Math.round(queue.addRateLimited(key, priority));
       logger.error({ ...fields, retryInMs }, "reconcile failed, trying again");
     }
   }

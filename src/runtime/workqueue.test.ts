@@ -192,6 +192,26 @@ test("keys that wait out a backoff can be hastened; other delays, and the backof
   expect(await ready(queue)).toBe("resync");
 });
 
+test("some of them can be hastened, each in its turn", async () => {
+  const { clock, queue } = queueOf();
+  for (const key of ["a", "b", "c"]) queue.addRateLimited(key);
+  for (const both of [
+    ["a", "b"],
+    ["a", "c"],
+    ["b", "c"],
+  ]) {
+    queue.hasten(10, 2);
+    await clock.advance(10);
+    const hastened = [await ready(queue), await ready(queue)].map(String);
+    expect(hastened.toSorted()).toEqual(both);
+    for (const key of hastened.toSorted()) {
+      queue.addRateLimited(key);
+      queue.done(key);
+    }
+    expect(queue.length).toBe(0);
+  }
+});
+
 describe("shutdown", () => {
   test("ends workers that wait and drops what is queued or delayed", async () => {
     const { clock, queue } = queueOf();

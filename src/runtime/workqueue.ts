@@ -113,11 +113,20 @@ export class WorkQueue {
   /**
    * Has the keys that wait out a backoff come within `spreadMs`, because what they failed at may work again. Should they
    * fail once more, their backoff goes on where it was.
+   * @param most no more than so many; those that were not hastened yet, or longest ago, first
    */
-  hasten(spreadMs: number): void {
+  hasten(spreadMs: number, most = Number.POSITIVE_INFINITY): void {
+    const hastened: string[] = [];
     for (const key of this.#failures.keys()) {
+      if (hastened.length >= most) break;
+      if (this.#delayed.has(key)) hastened.push(key);
+    }
+    for (const key of hastened) {
       // With the least priority: the higher one of a key that waits counts.
-      if (this.#delayed.has(key)) this.addAfter(key, spreadMs * this.#random(), { priority: "low" });
+      this.addAfter(key, spreadMs * this.#random(), { priority: "low" });
+      const failures = this.numRequeues(key);
+      this.#failures.delete(key);
+      this.#failures.set(key, failures);
     }
   }
 

@@ -153,6 +153,13 @@ function createPolicyMetrics(registry: Registry) {
   };
 }
 
+/** What KMS's throttling leaves us in one region and account. */
+interface KmsLimit {
+  readonly region: string;
+  readonly account: string;
+  readonly perSecond: number;
+}
+
 function createKmsMetrics(registry: Registry) {
   const registers = [registry];
   const total = new Counter({
@@ -168,7 +175,22 @@ function createKmsMetrics(registry: Registry) {
     buckets: requestSeconds,
     registers,
   });
+  let limits: () => readonly KmsLimit[] = () => [];
+  new Gauge({
+    name: "kms_vault_operator_kms_rate_limit",
+    help: "Requests to KMS per second that the operator keeps to because KMS throttles, by region and account (empty: the one of its own AWS identity); no series where KMS does not throttle.",
+    labelNames: ["region", "account"],
+    registers,
+    collect() {
+      this.reset();
+      for (const { perSecond, ...labels } of limits()) this.set(labels, perSecond);
+    },
+  });
   return {
+    /** To be asked whenever the figures are. */
+    watchLimits(current: () => readonly KmsLimit[]): void {
+      limits = current;
+    },
     /**
      * @param operation AWS's name of it
      * @param outcome `ok`, or the code of the error

@@ -7,7 +7,8 @@ import type { DecryptCall, Decryptor } from "../kms/cipher.ts";
 
 export interface TurnstileOptions {
   readonly clock: Clock;
-  readonly perSecond: number;
+  /** Calls per second; absent: no limit. */
+  readonly perSecond?: number;
   /** Calls under way at once. */
   readonly inFlight: number;
   /** Longest wait to be let in, ms. Default 1000. */
@@ -32,7 +33,7 @@ export function throughTurnstile(decryptor: Decryptor, options: TurnstileOptions
 
 class Turnstile {
   readonly #clock: Clock;
-  readonly #limiter: RateLimiter;
+  readonly #limiter: RateLimiter | undefined;
   readonly #waitMs: number;
   readonly #waiting = new Set<() => void>();
   #free: number;
@@ -40,7 +41,9 @@ class Turnstile {
   constructor({ clock, perSecond, inFlight, waitMs = 1_000 }: TurnstileOptions) {
     this.#clock = clock;
     // A quarter of a second's worth at once: an object with many entries is not spread over time.
-    this.#limiter = new RateLimiter({ perSecond, burst: Math.max(1, Math.ceil(perSecond / 4)) }, clock);
+    if (perSecond !== undefined) {
+      this.#limiter = new RateLimiter({ perSecond, burst: Math.max(1, Math.ceil(perSecond / 4)) }, clock);
+    }
     this.#waitMs = waitMs;
     this.#free = inFlight;
   }
@@ -54,7 +57,7 @@ class Turnstile {
     if (signal?.aborted === true) abort();
     try {
       await this.#place(giveUp.signal);
-      await this.#limiter.turn(giveUp.signal);
+      await this.#limiter?.turn(giveUp.signal);
       if (!giveUp.signal.aborted) return;
       this.leave();
     } catch (error) {

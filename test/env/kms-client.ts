@@ -11,15 +11,15 @@ export const awsEnvironment = {
   AWS_SECRET_ACCESS_KEY: "test",
 } as const;
 
-/** One KMS endpoint. */
+/** One KMS endpoint, in one region. */
 export class KmsTestClient {
   readonly #sdk: KMSClient;
   readonly #admin: JsonClient;
 
-  constructor({ endpoint }: KmsInfo) {
+  constructor({ endpoint }: KmsInfo, region: string = awsEnvironment.AWS_REGION) {
     this.#sdk = new KMSClient({
       endpoint,
-      region: awsEnvironment.AWS_REGION,
+      region,
       credentials: { accessKeyId: "test", secretAccessKey: "test" },
     });
     this.#admin = new JsonClient(endpoint);

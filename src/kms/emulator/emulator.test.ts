@@ -191,14 +191,22 @@ describe("faults", () => {
     const faults = new Faults(clock);
     faults.set({ throttle: 3 });
     const through = (count: number) =>
-      Array.from({ length: count }, () => faults.judge("Decrypt").failure).filter((failure) => failure === undefined)
-        .length;
+      Array.from({ length: count }, () => faults.judge("Decrypt", "us-east-1").failure).filter(
+        (failure) => failure === undefined,
+      ).length;
     expect(through(10)).toBe(3);
     await clock.advance(1_000);
     expect(through(10)).toBe(3);
     await clock.advance(60_000);
     expect(through(10)).toBe(3);
   });
+});
+
+test("a fault of one region is none of another", () => {
+  const faults = new Faults(new FakeClock());
+  faults.set({ outage: "hang", regions: ["eu-west-1"] });
+  expect(faults.judge("Decrypt", "eu-west-1").failure).toBe("hang");
+  expect(faults.judge("Decrypt", "us-east-1").failure).toBeUndefined();
 });
 
 test("calls are counted by operation, and reset forgets counts and faults but no key", async () => {
