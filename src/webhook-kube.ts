@@ -7,9 +7,9 @@ import type { SecretData } from "./webhook/certificate-state.ts";
 import type { BundleChange, HookConfiguration, HookConfigurations, SecretStore } from "./webhook/self-signed.ts";
 
 /** Name of the Secret that the replicas share. */
-export const certificateSecret = "kms-vault-validating-webhook-cert";
+const certificateSecret = "kms-vault-validating-webhook-cert";
 /** Name of the configuration (contract). */
-export const hookConfiguration = "kms-vault-validating-webhook";
+const hookConfiguration = "kms-vault-validating-webhook";
 /** Name of the entry in it (contract). */
 const entryName = "kms-vault-validating-webhook.patoarvizu.dev";
 
@@ -110,7 +110,7 @@ export function kubeHookConfigurations(client: Client, installation: Installatio
 }
 
 function entriesOf({ metadata, webhooks = [] }: Configuration, installation: Installation): HookConfiguration {
-  const ours = [...webhooks.entries()].filter(([, entry]) => isOurs(entry, installation));
+  const ours = [...webhooks.entries()].filter(([, entry]) => callsUs(entry, installation));
   return {
     resourceVersion: metadata.resourceVersion,
     caBundles: new Map(ours.map(([index, { clientConfig }]) => [index, fromBase64(clientConfig.caBundle ?? "")])),
@@ -118,7 +118,7 @@ function entriesOf({ metadata, webhooks = [] }: Configuration, installation: Ins
 }
 
 /** An entry with a URL names no Service: the contract's name tells. Another installation's Service is not ours. */
-function isOurs({ name, clientConfig: { service } }: Entry, installation: Installation): boolean {
+function callsUs({ name, clientConfig: { service } }: Entry, installation: Installation): boolean {
   if (service === undefined) return name === entryName;
   return service.name === installation.service && service.namespace === installation.namespace;
 }

@@ -377,7 +377,6 @@ test("waiting for a first pair ends with the signal, and with being closed", asy
   await expect(one.first(AbortSignal.abort(new Error("stop")))).rejects.toThrow("stop");
   await one.close();
   const two = open();
-  const waiting = expect(two.first(new AbortController().signal)).rejects.toThrow("aborted");
-  await two.close();
-  await waiting;
+  const waiting = two.first(new AbortController().signal);
+  await Promise.all([expect(waiting).rejects.toThrow("aborted"), two.close()]);
 });

@@ -45,7 +45,7 @@ export interface Configuration {
 export interface Hook extends AsyncDisposable {
   readonly port: number;
   /** Reviews that it has answered. */
-  answered(): number;
+  readonly answered: () => number;
   /** Certificates that it has served, PEM, in their order. */
   readonly served: readonly string[];
 }
