@@ -1,4 +1,7 @@
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
 import { describe, expect, test } from "vitest";
+import { parse } from "yaml";
 import { parsePolicy } from "./parse.ts";
 import type { Rule } from "./rules.ts";
 
@@ -35,6 +38,16 @@ test("everything that may stand there, as YAML and as JSON", () => {
   expect(rulesOf(whole).map(({ name }) => name)).toEqual(["teams", "nothing"]);
   expect(rulesOf('{"rules": [{"name": "a", "vaultPaths": ["**"]}]}')).toHaveLength(1);
   expect(rulesOf("rules: []")).toEqual([]);
+});
+
+test("the sample, and the example of the reference page", async () => {
+  const root = join(import.meta.dirname, "..", "..");
+  const sample = parse(await readFile(join(root, "deploy", "samples", "policy.yaml"), "utf8"));
+  expect(rulesOf(sample.data["policy.yaml"]).map(({ name }) => name)).toEqual(["platform", "tenants", "others"]);
+  const page = await readFile(join(root, "docs", "reference", "policy.md"), "utf8");
+  const [, example = ""] = /```yaml\n(rules:.*?)```/s.exec(page) ?? [];
+  expect(rulesOf(example)).toHaveLength(1);
+  for (const field of Object.keys(rulesOf(example)[0] ?? {})) expect(page).toContain(`| \`${field}`);
 });
 
 describe("is no policy:", () => {
