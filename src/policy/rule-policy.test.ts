@@ -1,3 +1,4 @@
+import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { parsePolicy } from "./parse.ts";
 import type { Spec } from "./policy.ts";
@@ -190,6 +191,39 @@ describe("what the object alone tells", () => {
   test("everything at once", () => {
     const strict = rule({ vaultPaths: [], authMethods: [], require: { bindContext: "Key", serviceAccountRef: true } });
     expect(refusals(strict, { path: "kv/x", kmsRoleArn: "x", vaultNamespace: "x" })).toHaveLength(6);
+  });
+
+  test("whatever stands in a spec: every question has an answer, and a denied path stays denied", () => {
+    const strict = rule({
+      vaultPaths: ["kv/a/*"],
+      vaultNamespaces: ["t"],
+      kmsKeys: [],
+      vaultRoles: [],
+      kmsRoleArns: [],
+    });
+    const fields = [
+      "path",
+      "vaultNamespace",
+      "vaultAuthMethod",
+      "serviceAccountRef",
+      "vaultRole",
+      "kmsKeyId",
+      "bindContext",
+    ];
+    fc.assert(
+      fc.property(fc.dictionary(fc.constantFrom(...fields), fc.anything()), (spec) => {
+        expect(refusals(strict, { ...spec, path: "kv/b/x" })).toContainEqual(expect.stringContaining("spec.path"));
+        expect(Array.isArray(strict.refusals({ namespace: "team-a", spec }))).toBe(true);
+        expect(Array.isArray(strict.removalRefusals({ namespace: "team-a", spec }))).toBe(true);
+      }),
+    );
+  });
+
+  test("a path without end costs no time, and is judged by where it leads", () => {
+    const path = `kv/${"data/x/".repeat(200_000)}`;
+    expect(refusals(rule({ vaultPaths: ["kv/a"] }), { path })).toEqual([]);
+    const place = { namespace: "own", mount: "kv", path: path.slice(3, -1) };
+    expect(() => rule({ vaultPaths: ["kv/a"] }).assertMayUse("team-a", place)).toThrow("not among the vaultPaths");
   });
 
   test("with --allow-vault-namespaces a rule that says nothing of them allows all", () => {
