@@ -219,6 +219,12 @@ export const webhookFlags = [
     default: "kms-vault-validating-webhook",
     description: "the webhook's Service, in its own namespace: for whom --self-signed makes the certificate",
   },
+  {
+    name: "self-signed-names",
+    value: "names",
+    default: "",
+    description: "other names and addresses that it is for, separated by commas",
+  },
   ...runFlags.filter((flag): flag is SharedFlag => sharedFlags.some((name) => name === flag.name)),
 ] as const satisfies readonly Flag[];
 

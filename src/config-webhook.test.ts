@@ -23,17 +23,19 @@ test("defaults are the contract's, and those that suit a webhook", () => {
 
 test("a certificate of its own is for the Service in its own namespace", () => {
   const flags = { "self-signed": "true" };
-  const selfSigned = { service: "kms-vault-validating-webhook", namespace: "default" };
+  const selfSigned = { service: "kms-vault-validating-webhook", namespace: "default", names: [] };
   expect(configOf({ flags }).certificate).toEqual({ selfSigned });
   expect(configOf({ flags, namespace: "there" }).certificate).toEqual({
     selfSigned: { ...selfSigned, namespace: "there" },
   });
   const named = configOf({
-    flags: { ...flags, "service-name": "hook" },
+    flags: { ...flags, "service-name": "hook", "self-signed-names": "10.0.0.1, hook.example" },
     env: { POD_NAMESPACE: "here" },
     namespace: "there",
   });
-  expect(named.certificate).toEqual({ selfSigned: { service: "hook", namespace: "here" } });
+  expect(named.certificate).toEqual({
+    selfSigned: { service: "hook", namespace: "here", names: ["10.0.0.1", "hook.example"] },
+  });
 });
 
 test("what the policy goes by is read as the operator reads it", () => {

@@ -52,6 +52,8 @@ interface SelfSigned {
   readonly service: string;
   /** The webhook's own, in which the Service is too. */
   readonly namespace: string;
+  /** Other DNS names and IP addresses that it is for. */
+  readonly names: readonly string[];
 }
 
 interface CertificateFiles {
@@ -100,6 +102,7 @@ function certificateSettings(
   namespace: string | undefined,
 ): WebhookConfig["certificate"] {
   const service = read.flag("service-name", serviceName, "the name of a Service");
+  const names = read.flag("self-signed-names", hostNames, "DNS names and IP addresses, separated by commas");
   const own = read.optional("POD_NAMESPACE", namespaceName, "the name of a namespace") ?? namespace ?? "default";
   const [certFile = "", keyFile = ""] = [flags["tls-cert-file"], flags["tls-key-file"]];
   if (read.flag("self-signed", parseBoolean, "true or false")) {
@@ -108,7 +111,7 @@ function certificateSettings(
         "--self-signed: makes a certificate in place of --tls-cert-file and --tls-key-file, not with them",
       );
     }
-    return { selfSigned: { service, namespace: own } };
+    return { selfSigned: { service, namespace: own, names } };
   }
   if (certFile === "" || keyFile === "") {
     read.problems.push(
@@ -124,3 +127,10 @@ function namespaceName(text: string): string | undefined {
 
 /** RFC 1123 label, as namespaces are. */
 const serviceName = namespaceName;
+
+/** As they stand in a certificate, so IPv6 without brackets. */
+function hostNames(text: string): readonly string[] | undefined {
+  if (text.trim() === "") return [];
+  const names = text.split(",").map((name) => name.trim());
+  return names.every((name) => /^[A-Za-z0-9:]([A-Za-z0-9.:-]*[A-Za-z0-9:])?$/.test(name)) ? names : undefined;
+}

@@ -87,9 +87,9 @@ export async function runWebhook(config: WebhookConfig, io: WebhookIo): Promise<
 function certificateOf({ certificate }: WebhookConfig, client: KubeClient, logger: Logger): ServingCertificate {
   const clock = systemClock;
   if ("files" in certificate) return fileCertificate({ ...certificate.files, clock, logger });
-  const { service, namespace } = certificate.selfSigned;
+  const { service, namespace, names } = certificate.selfSigned;
   return selfSigned({
-    names: [`${service}.${namespace}.svc`],
+    names: [`${service}.${namespace}.svc`, ...names],
     secrets: kubeSecretStore(client, { namespace }),
     configurations: kubeHookConfigurations(client, { service, namespace }),
     clock,

@@ -29,6 +29,8 @@ interface Applied {
 }
 
 const bindings = ["None", "Namespace", "Object", "Key"] as const;
+/** Of longer paths the text alone tells nothing: every `data` in it would be another place to look at. */
+const mostSegments = 64;
 const roleFile = "deploy/opt-in/role-policy.yaml";
 /** The original's freedom, as a rule. */
 const freedom: Rule = { name: "", vaultPaths: [new PathPattern("**")] };
@@ -203,8 +205,8 @@ function keysOf({ rule: { kmsKeys }, values }: Applied): readonly string[] | und
  */
 function mayLeadBelow(path: string, applied: Applied): boolean {
   const segments = path.split("/").filter((segment) => segment !== "");
-  // No place at all, which is said in other words.
-  if (segments.length < 2 || segments.some(leadsElsewhere)) return true;
+  // No place at all is said in other words.
+  if (segments.length < 2 || segments.length > mostSegments || segments.some(leadsElsewhere)) return true;
   const places = segments.flatMap((segment, index) =>
     index > 0 && segment === "data" ? [segments.toSpliced(index, 1)] : [],
   );

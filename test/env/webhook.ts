@@ -99,6 +99,8 @@ function commandOf({ calledAs }: WebhookOptions, directory: string): [string, ..
 export interface InstallOptions {
   /** Whose objects are reviewed. */
   readonly namespace: string;
+  /** Of the configuration; a new one when absent. */
+  readonly name?: string;
   /** Over the shipped entry's fields; undefined takes one away. */
   readonly changes?: Readonly<Record<string, unknown>>;
 }
@@ -106,14 +108,13 @@ export interface InstallOptions {
 /** The shipped configuration, for one namespace and one process. `await using` takes it away. */
 export async function installConfiguration(
   kube: KubeClient,
-  { url, caPem }: Pick<Webhook, "url" | "caPem">,
-  { namespace, changes = {} }: InstallOptions,
+  { url, caPem }: { readonly url: string; readonly caPem?: string },
+  { namespace, name = uniqueName("webhook"), changes = {} }: InstallOptions,
 ): Promise<AsyncDisposable> {
   const shipped = parse(readFileSync(join(root, "deploy", "webhook", "configuration.yaml"), "utf8")) as Manifest & {
     readonly webhooks: readonly [{ readonly namespaceSelector: object }];
   };
   const [entry] = shipped.webhooks;
-  const name = uniqueName("webhook");
   const manifest: Manifest = {
     apiVersion: shipped.apiVersion,
     kind: shipped.kind,
@@ -121,7 +122,7 @@ export async function installConfiguration(
     webhooks: [
       {
         ...entry,
-        clientConfig: { url, caBundle: Buffer.from(caPem).toString("base64") },
+        clientConfig: { url, ...(caPem !== undefined && { caBundle: Buffer.from(caPem).toString("base64") }) },
         namespaceSelector: { ...entry.namespaceSelector, matchLabels: { "kubernetes.io/metadata.name": namespace } },
         ...changes,
       },
