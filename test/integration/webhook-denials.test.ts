@@ -44,10 +44,10 @@ describe("on creation", () => {
       { ...(await scene.entry("reserved")), secretContext: { "k8s.patoarvizu.dev/namespace": "mine" } },
       { key: "nothing" },
     ];
-    const spec = { path: "secret/a/\u0001", secrets, writeMode: "Merge", syncPeriod: "1ms" };
+    const spec = { path: "secret/a/\u0001", secrets, includeSecrets: [""] };
     const lines = (await denial(scene.create("all", spec))).split("\n");
     const expected = [
-      /^spec\.syncPeriod: must be 0 or at least 1s$/,
+      /^spec\.includeSecrets\[0\]: must not be empty$/,
       /^InvalidPath: .*control character/,
       /^Error decoding key malformed in KMSVaultSecret all: /,
       /^ReservedContextKey: key reserved: /,

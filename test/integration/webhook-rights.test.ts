@@ -1,6 +1,6 @@
 // The webhook as its own service account, with what deploy/webhook gives it and nothing else: it looks up what includes a
 // Partial, makes its certificate and has it trusted. Without the right to list it says so and lets values through.
-import { expect, test } from "vitest";
+import { afterAll, expect, test } from "vitest";
 import { testEnv } from "../env/context.ts";
 import { eventually } from "../env/eventually.ts";
 import { installServiceAccount } from "../env/service-account.ts";
@@ -9,10 +9,14 @@ import { installConfiguration, startWebhook } from "../env/webhook.ts";
 import { kmsVaultSecret } from "../gen/manifests.ts";
 import { denial, openReviewScene } from "./review-scene.ts";
 
+const env = testEnv();
+afterAll(async () => {
+  await Promise.all([env.kube.close(), env.vault.close(), env.kms.close()]);
+});
+
 const rights = ["webhook/rbac.yaml", "webhook/self-signed-role.yaml"];
 
 test("the shipped rights are enough for what it looks up", async () => {
-  const env = testEnv();
   const serviceAccount = await installServiceAccount(env.kube, await env.freshNamespace(), rights);
   await using scene = await openReviewScene({ serviceAccount });
   const context = { app: "shop" };
@@ -24,11 +28,9 @@ test("the shipped rights are enough for what it looks up", async () => {
     .filter((line) => line.startsWith("rest_client_requests"));
   expect(requests.join("\n")).toMatch(/method="GET",code="200"/);
   expect(requests.filter((line) => /code="(401|403)"/.test(line))).toEqual([]);
-  await close(env);
 });
 
 test("without the right to list, a Partial that does not decrypt by itself is let through with a warning", async () => {
-  const env = testEnv();
   const namespace = await env.freshNamespace();
   await env.kube.create({ apiVersion: "v1", kind: "ServiceAccount", metadata: { name: "nobody", namespace } });
   const token = await env.kube.serviceAccountToken({ name: "nobody", namespace });
@@ -37,11 +39,9 @@ test("without the right to list, a Partial that does not decrypt by itself is le
   expect(await scene.warnings(partial)).toEqual([
     expect.stringMatching(/not checked, KubernetesError: keys k: .*what includes the Partial is not known/),
   ]);
-  await close(env);
 });
 
 test("--self-signed: it serves a certificate of its own, and is asked as soon as the configuration trusts it", async () => {
-  const env = testEnv();
   const namespace = await env.freshNamespace();
   const serviceAccount = await installServiceAccount(env.kube, namespace, rights);
   await using webhook = await startWebhook({
@@ -58,9 +58,4 @@ test("--self-signed: it serves a certificate of its own, and is asked as soon as
     const created = env.kube.create(kmsVaultSecret({ namespace, name: uniqueName("bad") }, bad));
     expect(await denial(created)).toMatch(/^(spec\.path|InvalidPath): /);
   });
-  await close(env);
 });
-
-async function close({ kube, vault, kms }: ReturnType<typeof testEnv>): Promise<void> {
-  await Promise.all([kube.close(), vault.close(), kms.close()]);
-}
