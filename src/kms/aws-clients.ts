@@ -4,7 +4,6 @@ import { KMSClient } from "@aws-sdk/client-kms";
 import { NodeHttpHandler } from "@smithy/node-http-handler";
 import { Agent as HttpAgent } from "node:http";
 import { Agent as HttpsAgent } from "node:https";
-import type { Clock } from "../base/clock.ts";
 import { Budget, type BudgetOptions } from "./budget.ts";
 import { accountOf, RoleTaker } from "./credentials.ts";
 

@@ -47,7 +47,7 @@ describe("how AWS names keys", () => {
 
   test("a region has nothing in it that means something in a host name", () => {
     fc.assert(
-      fc.property(fc.string({ unit: fc.constantFrom(..."aeu-19./:@#?%\\ \n") }), (region) => {
+      fc.property(fc.stringMatching(/^[aeu\-19./:@#?%\\ \n]*$/), (region) => {
         const text = `arn:aws:kms:${region}:111122223333:key/${id}`;
         if (isAwsKey(text)) expect(regionOfKey(text)).toMatch(/^[a-z-]+-\d+$/);
       }),

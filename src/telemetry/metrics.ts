@@ -176,16 +176,17 @@ function createKmsMetrics(registry: Registry) {
     registers,
   });
   let limits: () => readonly KmsLimit[] = () => [];
-  new Gauge({
+  const rateLimit = new Gauge({
     name: "kms_vault_operator_kms_rate_limit",
     help: "Requests to KMS per second that the operator keeps to because KMS throttles, by region and account (empty: the one of its own AWS identity); no series where KMS does not throttle.",
     labelNames: ["region", "account"],
-    registers,
+    registers: [],
     collect() {
       this.reset();
       for (const { perSecond, ...labels } of limits()) this.set(labels, perSecond);
     },
   });
+  registry.registerMetric(rateLimit);
   return {
     /** To be asked whenever the figures are. */
     watchLimits(current: () => readonly KmsLimit[]): void {

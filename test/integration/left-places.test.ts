@@ -109,7 +109,7 @@ describe.each(engines)("on KV %s", (engine) => {
     const path = `${world[engine]}/${name}-old`;
     await world.sync(name, { path, deletionPolicy: "Destroy", secrets: await world.entries({ k: "v" }) });
     const [before, mark] = [await world.decryptions(), await world.mark()];
-    await world.kms.faults({ latencyMs: 2_000, operations: ["Decrypt"] });
+    await world.kms.faults({ latencyMs: 1_000, operations: ["Decrypt"] });
     try {
       await world.edit(name, { path: `${world[engine]}/${name}-new` });
       await eventually(async () => expect(await world.decryptions()).toBeGreaterThan(before));

@@ -17,7 +17,7 @@ describe.each(engines)("on KV %s", (engine) => {
     await world.foreign(engine, "slow", { theirs: "x" });
     const secrets = await world.entries({ mine: "1" });
     const before = await world.decryptions();
-    await world.kms.faults({ latencyMs: 2_000, operations: ["Decrypt"] });
+    await world.kms.faults({ latencyMs: 1_000, operations: ["Decrypt"] });
     try {
       await world.apply(name, { path: `${world[engine]}/slow`, writeMode, secrets });
       await eventually(async () => expect(await world.decryptions()).toBeGreaterThan(before));

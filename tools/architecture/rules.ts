@@ -75,7 +75,13 @@ export const reserved: readonly Reserved[] = [
   {
     what: "the AWS SDK",
     pattern: /^@(aws-sdk|smithy)\//,
-    allowed: ["kms/aws.ts", "kms/aws-clients.ts", "kms/credentials.ts", "vault/auth/iam.ts", "vault/auth/iam-signature.ts"],
+    allowed: [
+      "kms/aws.ts",
+      "kms/aws-clients.ts",
+      "kms/credentials.ts",
+      "vault/auth/iam.ts",
+      "vault/auth/iam-signature.ts",
+    ],
     alsoTypes: true,
   },
   { what: "the Kubernetes client library", pattern: /^@kubernetes\//, allowed: ["cli/kube-connection.ts"] },
