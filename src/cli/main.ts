@@ -1,27 +1,35 @@
 #!/usr/bin/env node
 // The command line: finds out which command is meant, and gives the process its exit code. Each command is a file in
 // commands/; what a command needs is loaded by it, so that --help is quick.
+import { basename } from "node:path";
 import { Command, CommanderError } from "commander";
-import { runFlags } from "../config-reference.ts";
+import { type Flag, runFlags, webhookFlags } from "../config-reference.ts";
 import { productVersion } from "../version.ts";
 import { kmsEmulatorCommand } from "./commands/kms-emulator.ts";
 import { runCommand } from "./commands/run.ts";
+import { webhookCommand } from "./commands/webhook.ts";
 import { normaliseGoFlags } from "./go-flags.ts";
 
 const usageError = 2;
+/** The commands whose flags are read as Go's flag package reads them. */
+const services: Readonly<Record<string, readonly Flag[]>> = { run: runFlags, webhook: webhookFlags };
+/** Names of the original's binaries, and the command that each of them is. */
+const aliases = new Map([
+  ["manager", "run"],
+  ["kms-vault-validating-webhook", "webhook"],
+]);
 
 async function main(args: readonly string[], env: NodeJS.ProcessEnv): Promise<number> {
   let exitCode = 0;
-  const { line, flagProblems } = commandLine(args, env.KUBERNETES_SERVICE_HOST !== undefined);
-  const program = createProgram(
-    runCommand({
-      env,
-      flagProblems,
-      onExit: (code) => {
-        exitCode = code;
-      },
-    }),
-  );
+  // bin/kms-vault-operator says by which name it was called.
+  const alias = aliases.get(basename(env.KMS_VAULT_OPERATOR_CALLED_AS ?? ""));
+  const given = alias === undefined ? args : [alias, ...args];
+  const { line, flagProblems } = commandLine(given, env.KUBERNETES_SERVICE_HOST !== undefined);
+  const onExit = (code: number): void => {
+    exitCode = code;
+  };
+  const options = { env, flagProblems, onExit };
+  const program = createProgram([runCommand(options), webhookCommand(options), kmsEmulatorCommand()]);
   if (line.length === 0) {
     program.outputHelp({ error: true });
     return usageError;
@@ -35,15 +43,18 @@ async function main(args: readonly string[], env: NodeJS.ProcessEnv): Promise<nu
   return exitCode;
 }
 
-function createProgram(run: Command): Command {
+function createProgram(commands: readonly Command[]): Command {
   const program = new Command("kms-vault-operator")
     .description("Keeps Vault or OpenBao equal to KMS-encrypted secrets that live in git as Kubernetes objects.")
     .version(productVersion, "--version", "show the version")
     .helpOption("-h, --help", "show this help")
     .helpCommand("help [command]", "show the help of a command")
-    .addHelpText("after", "\nThe operator's flags and environment variables: kms-vault-operator help run")
+    .addHelpText(
+      "after",
+      "\nFlags and environment variables: kms-vault-operator help run, kms-vault-operator help webhook",
+    )
     .exitOverride();
-  for (const command of [run, kmsEmulatorCommand()]) program.addCommand(command.exitOverride());
+  for (const command of commands) program.addCommand(command.exitOverride());
   return program;
 }
 
@@ -62,12 +73,13 @@ function commandLine(args: readonly string[], isInCluster: boolean): CommandLine
   if (first === undefined && !isInCluster) return { line: [], flagProblems: [] };
   const programFlag = first === undefined ? undefined : /^--?(h|help|version)$/.exec(first)?.[1];
   if (programFlag !== undefined) return { line: [`--${programFlag === "h" ? "help" : programFlag}`], flagProblems: [] };
-  const isRun = first === undefined || first === "run" || first.startsWith("-");
-  if (!isRun) return { line: args, flagProblems: [] };
-  const given = first === "run" ? args.slice(1) : args;
-  const flags = runFlags.map((flag) => ({ name: flag.name, boolean: !("value" in flag) }));
-  const { args: normalised, problems } = normaliseGoFlags(given, flags);
-  return { line: ["run", ...normalised], flagProblems: problems };
+  const isUnnamed = first === undefined || first.startsWith("-");
+  const command = isUnnamed ? "run" : first;
+  const table = Object.hasOwn(services, command) ? services[command] : undefined;
+  if (table === undefined) return { line: args, flagProblems: [] };
+  const flags = table.map((flag) => ({ name: flag.name, boolean: flag.value === undefined }));
+  const { args: normalised, problems } = normaliseGoFlags(isUnnamed ? args : args.slice(1), flags);
+  return { line: [command, ...normalised], flagProblems: problems };
 }
 
 /** What a user typed wrong is 2, like a wrong configuration; commands set other codes themselves. */

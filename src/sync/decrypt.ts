@@ -61,14 +61,19 @@ export function combineFailures(failures: readonly [EntryFailure, ...EntryFailur
   return new OperatorError(first.error.code, shown.join("; ") + rest, { cause: first.error, retry });
 }
 
+/** What is wrong with an entry whose encryption context names by hand where its value belongs. */
+export function reservedContextKey({ reservedKey }: ResolvedEntry): OperatorError | undefined {
+  if (reservedKey === undefined) return undefined;
+  return new OperatorError(
+    "ReservedContextKey",
+    `secretContext has ${reservedKey}, which says where a value belongs and is never given by hand; take it out, and set spec.bindContext for values that are bound to their place`,
+  );
+}
+
 async function decryptEntry(entry: ResolvedEntry, decryptor: Decryptor, call: DecryptCall): Promise<PlainValue> {
   if (entry.empty) return new PlainValue("");
-  if (entry.reservedKey !== undefined) {
-    throw new OperatorError(
-      "ReservedContextKey",
-      `secretContext has ${entry.reservedKey}, which says where a value belongs and is never given by hand; take it out, and set spec.bindContext for values that are bound to their place`,
-    );
-  }
+  const reserved = reservedContextKey(entry);
+  if (reserved !== undefined) throw reserved;
   const plaintext = await decryptor.decrypt(entry, call).catch((error: unknown) => {
     throw withBinding(error, entry);
   });

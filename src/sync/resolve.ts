@@ -34,19 +34,17 @@ export function resolve(
   secret: KMSVaultSecret,
   partials: (name: string) => PartialKMSVaultSecret | undefined,
 ): Resolved {
-  const { spec, metadata } = secret;
-  const bindContext = spec.bindContext ?? "None";
-  const sources: Source[] = [
+  const { spec } = secret;
+  const sources: (Source & { readonly place: string })[] = [
     { place: "spec.secrets", entries: spec.secrets ?? [], contexts: [spec.secretContext] },
     ...includedSources(secret, partials),
   ];
   const byKey = new Map<string, ResolvedEntry>();
   const winners = new Map<string, string>();
-  for (const { place, entries, contexts } of sources) {
-    for (const entry of entries) {
+  for (const { place, ...source } of sources) {
+    for (const entry of resolveSource(source, secret)) {
       if (byKey.has(entry.key)) winners.set(entry.key, place);
-      const binding = bindingOf(bindContext, { ...metadata, key: entry.key });
-      byKey.set(entry.key, resolveEntry(entry, contexts, binding));
+      byKey.set(entry.key, entry);
     }
   }
   if (byKey.size === 0) {
@@ -61,30 +59,48 @@ export function resolve(
   };
 }
 
-interface Source {
-  readonly place: string;
+/** Entries that stand in one place. */
+export interface Source {
   readonly entries: readonly Entry[];
   /** Where an entry without a context of its own finds one, nearest first. */
   readonly contexts: readonly (EncryptionContext | undefined)[];
 }
 
+/** The KMSVaultSecret that entries are for, as far as it binds them. */
+export interface Binder {
+  readonly metadata: { readonly namespace: string; readonly name: string };
+  readonly spec: Pick<KMSVaultSecret["spec"], "bindContext">;
+}
+
+/** The entries of one place, as they are decrypted for `binder`; in list order. */
+export function resolveSource({ entries, contexts }: Source, { metadata, spec }: Binder): ResolvedEntry[] {
+  const { namespace, name } = metadata;
+  return entries.map((entry) =>
+    resolveEntry(entry, contexts, bindingOf(spec.bindContext ?? "None", { namespace, name, key: entry.key })),
+  );
+}
+
+/** A Partial's entries as a KMSVaultSecret that includes it has them. */
+export function includedSource(
+  partial: Pick<KMSVaultSecret["spec"], "secrets" | "secretContext">,
+  spec: Pick<KMSVaultSecret["spec"], "secretContext">,
+): Source {
+  return { entries: partial.secrets ?? [], contexts: [partial.secretContext, spec.secretContext] };
+}
+
 function includedSources(
   { spec, metadata }: KMSVaultSecret,
   partials: (name: string) => PartialKMSVaultSecret | undefined,
-): Source[] {
+): (Source & { readonly place: string })[] {
   const missing: string[] = [];
-  const sources: Source[] = [];
+  const sources: (Source & { readonly place: string })[] = [];
   for (const name of spec.includeSecrets ?? []) {
     const partial = partials(name);
     if (partial === undefined) {
       missing.push(name);
       continue;
     }
-    sources.push({
-      place: `PartialKMSVaultSecret ${name}`,
-      entries: partial.spec.secrets,
-      contexts: [partial.spec.secretContext, spec.secretContext],
-    });
+    sources.push({ place: `PartialKMSVaultSecret ${name}`, ...includedSource(partial.spec, spec) });
   }
   if (missing.length > 0) {
     throw new OperatorError(

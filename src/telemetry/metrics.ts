@@ -32,6 +32,10 @@ export function createMetrics({ version }: { readonly version: string }) {
     vault: createVaultMetrics(registry),
     /** What is reported of KMS (kms/metered.ts). */
     kms: createKmsMetrics(registry),
+    /** What the webhook reports (webhook/admission.ts). */
+    webhook: createWebhookMetrics(registry),
+    /** What is reported of the tenancy policy (policy/live-policy.ts). */
+    policy: createPolicyMetrics(registry),
   };
 }
 
@@ -135,6 +139,20 @@ function createVaultMetrics(registry: Registry) {
   };
 }
 
+function createPolicyMetrics(registry: Registry) {
+  const valid = new Gauge({
+    name: "kms_vault_operator_policy_valid",
+    help: "0 while the file of --policy is broken, so that the last good policy holds; else 1, without a policy too.",
+    registers: [registry],
+  });
+  return {
+    /** Whether the file says what holds. */
+    valid(isValid: boolean): void {
+      valid.set(isValid ? 1 : 0);
+    },
+  };
+}
+
 /** What KMS's throttling leaves us in one region and account. */
 interface KmsLimit {
   readonly region: string;
@@ -181,6 +199,44 @@ function createKmsMetrics(registry: Registry) {
     requestDone(operation: string, outcome: string, seconds: number): void {
       total.inc({ operation, outcome });
       duration.observe({ operation }, seconds);
+    },
+  };
+}
+
+function createWebhookMetrics(registry: Registry) {
+  const registers = [registry];
+  const reviews = new Counter({
+    name: "kms_vault_operator_webhook_reviews_total",
+    help: "Reviews by the webhook, by kind, operation and outcome: allowed, warned, denied, malformed, error.",
+    labelNames: ["kind", "operation", "outcome"],
+    registers,
+  });
+  const duration = new Histogram({
+    name: "kms_vault_operator_webhook_review_duration_seconds",
+    help: "How long reviews took, KMS included.",
+    labelNames: ["kind", "operation"],
+    buckets: requestSeconds,
+    registers,
+  });
+  const unchecked = new Counter({
+    name: "kms_vault_operator_webhook_unchecked_values_total",
+    help: "Values that the webhook let through without having decrypted them, by the code of the error.",
+    labelNames: ["code"],
+    registers,
+  });
+  return {
+    /**
+     * One review.
+     * @param kind of the object, or `other`
+     * @param operation of the API server, or `other`
+     */
+    reviewed(kind: string, operation: string, outcome: string, seconds: number): void {
+      reviews.inc({ kind, operation, outcome });
+      duration.observe({ kind, operation }, seconds);
+    },
+    /** A value that could not be checked. */
+    uncheckedValue(code: string): void {
+      unchecked.inc({ code });
     },
   };
 }

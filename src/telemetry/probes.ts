@@ -8,6 +8,8 @@ export interface ProbeOptions {
   readonly metricsAddress: Address | "off";
   /** Absent: probes are served on `metricsAddress`. */
   readonly probeAddress?: Address | "off";
+  /** Where on it, besides `/metrics`: the original's webhook has them at `/`. */
+  readonly metricsPath?: string;
   readonly metrics: { readonly contentType: string; text(): Promise<string> };
   /** What is not ready, in words for a person (no names of objects); empty when everything is. */
   readonly notReady: () => readonly string[];
@@ -61,10 +63,9 @@ function probeRoutes({ notReady }: ProbeOptions): Routes {
   };
 }
 
-function metricsRoutes({ metrics }: ProbeOptions): Routes {
-  return {
-    "/metrics": async () => ({ status: 200, contentType: metrics.contentType, body: await metrics.text() }),
-  };
+function metricsRoutes({ metrics, metricsPath = "/metrics" }: ProbeOptions): Routes {
+  const page = async () => ({ status: 200, contentType: metrics.contentType, body: await metrics.text() });
+  return { "/metrics": page, [metricsPath]: page };
 }
 
 function sameAddress(one: Address | "off", other: Address | "off"): boolean {

@@ -116,7 +116,8 @@ function environmentOf(options: OperatorOptions): NodeJS.ProcessEnv {
   };
 }
 
-class OperatorProcess implements Operator {
+/** A child that serves metrics and probes. */
+export class OperatorProcess implements Operator {
   readonly metricsUrl: string;
   readonly exit: Promise<Exit>;
   readonly #child: ChildProcess;

@@ -8,7 +8,7 @@ import type { KubeClient, Manifest } from "./kube-client.ts";
 import { type KubernetesInfo, renderKubeconfig } from "./kubernetes.ts";
 
 const deployDirectory = join(import.meta.dirname, "..", "..", "deploy");
-const files = ["service_account.yaml", "role.yaml", "role_binding.yaml"];
+const operatorFiles = ["service_account.yaml", "role.yaml", "role_binding.yaml"];
 
 export interface ServiceAccount {
   readonly name: string;
@@ -17,14 +17,18 @@ export interface ServiceAccount {
 }
 
 /**
- * Applies deploy/{service_account,role,role_binding}.yaml with `namespace` in place of theirs.
+ * Applies deploy/{service_account,role,role_binding}.yaml, or other files of deploy/, with `namespace` in place of theirs.
  * @returns the service account, with a token for an hour
  */
-export async function installServiceAccount(kube: KubeClient, namespace: string): Promise<ServiceAccount> {
+export async function installServiceAccount(
+  kube: KubeClient,
+  namespace: string,
+  files: readonly string[] = operatorFiles,
+): Promise<ServiceAccount> {
   const manifests = (await Promise.all(files.map(readManifests))).flat().map((manifest) => moveTo(manifest, namespace));
   for (const manifest of manifests) await kube.apply(manifest);
   const account = manifests.find(({ kind }) => kind === "ServiceAccount");
-  if (account === undefined) throw new Error("deploy/service_account.yaml holds no ServiceAccount");
+  if (account === undefined) throw new Error(`${files.join(", ")} hold no ServiceAccount`);
   const { name } = account.metadata;
   return { name, namespace, token: await kube.serviceAccountToken({ name, namespace }) };
 }

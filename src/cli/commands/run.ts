@@ -1,120 +1,56 @@
-// `kms-vault-operator run`: the operator itself. Everything that is wrong with the configuration is listed at once,
-// with exit code 2; then the process lives until a signal, or until it cannot go on.
-import { Command, Option } from "commander";
-import { type Config, loadConfig } from "../../config.ts";
-import type { Environment, FlagValues } from "../../config-reader.ts";
-import { type Flag, runFlags, variables } from "../../config-reference.ts";
-import type { KubeConnection } from "../../runtime/connection.ts";
-import type { ProcessLogger } from "../../telemetry/logger.ts";
+// `kms-vault-operator run`: the operator itself.
+import type { Command } from "commander";
+import { loadConfig } from "../../config.ts";
+import type { Environment } from "../../config-reader.ts";
+import { runFlags, variables } from "../../config-reference.ts";
 import { loadKubeAccess } from "../kube-connection.ts";
-import { stopOnSignals } from "../signals.ts";
+import {
+  environmentHelp,
+  flagsGiven,
+  readPolicy,
+  refuseToStart,
+  serviceCommand,
+  supervise,
+} from "../service-command.ts";
 
-export interface RunCommandOptions {
+export interface ServiceCommandOptions {
   readonly env: Environment;
   /** What was wrong with the flags' syntax already. */
   readonly flagProblems: readonly string[];
-  /** Called with the exit code once the operator has ended. */
+  /** Called with the exit code once it has ended. */
   readonly onExit: (code: number) => void;
 }
 
 /** The subcommand. Its arguments have been normalised (go-flags.ts). */
-export function runCommand({ env, flagProblems, onExit }: RunCommandOptions): Command {
-  const command = new Command("run")
-    .description("run the operator; inside a cluster this is also what happens without a command")
-    .usage("[flags]")
-    .helpOption("-h, --help", "show this help")
-    // Go's flag package stops at the first argument that is no flag, and programs go on without the rest.
-    .allowExcessArguments()
-    .addHelpText("after", `\n${goFlagsHelp}\n\n${environmentHelp()}`);
-  for (const flag of runFlags) command.addOption(optionOf(flag));
-  return command.action(async () => {
-    onExit(await run({ flags: flagsGiven(command), env, flagProblems, ignored: command.args }));
+export function runCommand({ env, flagProblems, onExit }: ServiceCommandOptions): Command {
+  const command = serviceCommand({
+    name: "run",
+    description: "run the operator; inside a cluster this is also what happens without a command",
+    flags: runFlags,
+    environment: environmentHelp(variables),
   });
+  return command.action(async () => onExit(await run(command, env, flagProblems)));
 }
 
-interface RunInput {
-  readonly flags: FlagValues;
-  readonly env: Environment;
-  readonly flagProblems: readonly string[];
-  /** Arguments after the first one that is no flag. */
-  readonly ignored: readonly string[];
-}
-
-async function run({ flags, env, flagProblems, ignored }: RunInput): Promise<number> {
+async function run(command: Command, env: Environment, flagProblems: readonly string[]): Promise<number> {
+  const flags = flagsGiven(command, runFlags);
   const access = await loadKubeAccess({ kubeconfig: flags.kubeconfig, env });
   const loaded = loadConfig({ flags, env, namespace: "namespace" in access ? access.namespace : undefined });
-  if ("problems" in loaded || "problem" in access || flagProblems.length > 0) {
-    const problems = [
-      ...flagProblems,
-      ...("problems" in loaded ? loaded.problems : []),
-      ...("problem" in access ? [access.problem] : []),
-    ];
-    process.stderr.write(problemText(problems));
-    return 2;
-  }
-  const { createLogger } = await import("../../telemetry/logger.ts");
-  const logger = await createLogger(loaded.config.log);
-  if (ignored.length > 0) {
-    logger.warn({ ignored }, "arguments from the first one that is no flag on are ignored; write --flag=value");
-  }
-  return supervise(loaded.config, access.connection, logger);
-}
-
-/** Runs the operator, with the process's signals and its last resort for bugs. */
-async function supervise(config: Config, connection: KubeConnection, logger: ProcessLogger): Promise<number> {
-  const signal = stopOnSignals(process, {
-    onStop: (name) => logger.info({ signal: name }, "stopping; a second signal ends the process at once"),
-    exit: (code) => process.exit(code),
+  const policy = await readPolicy(flags.policy);
+  const problems = [
+    ...flagProblems,
+    ...("problems" in loaded ? loaded.problems : []),
+    ...policy.problems,
+    ...("problem" in access ? [access.problem] : []),
+  ];
+  if ("problems" in loaded || "problem" in access || problems.length > 0) return refuseToStart("run", problems);
+  const { config } = loaded;
+  const { connection } = access;
+  return supervise({
+    log: config.log,
+    ignored: command.args,
+    subject: "the operator",
+    run: async (io) =>
+      (await import("../../operator.ts")).runOperator(config, { ...io, connection, policy: policy.loaded }),
   });
-  // A process in an unknown state must not go on writing to Vault.
-  const onBug = (error: unknown): void => {
-    logger.fatal({ error: asError(error) }, "unexpected error; this is a bug in the operator, which ends now");
-    process.exit(1);
-  };
-  process.on("uncaughtException", onBug).on("unhandledRejection", onBug);
-  const { runOperator } = await import("../../operator.ts");
-  try {
-    return await runOperator(config, { logger, signal, connection });
-  } catch (error) {
-    logger.fatal({ error: asError(error) }, "the operator cannot run");
-    return 1;
-  }
-}
-
-function asError(error: unknown): Error {
-  return error instanceof Error ? error : new Error(`a ${typeof error} was thrown`);
-}
-
-function problemText(problems: readonly string[]): string {
-  const count = problems.length === 1 ? "1 problem" : `${problems.length} problems`;
-  const lines = problems.map((problem) => `  ${problem}\n`).join("");
-  return `kms-vault-operator cannot start, ${count} in its configuration:\n${lines}See kms-vault-operator run --help\n`;
-}
-
-function optionOf({ name, value, default: preset, description }: Flag): Option {
-  const option = new Option(`--${name} ${value === undefined ? "[boolean]" : `<${value}>`}`, description);
-  return preset === "" ? option : option.default(preset);
-}
-
-/** The flags on the command line, without defaults: those are config.ts's. */
-function flagsGiven(command: Command): FlagValues {
-  const given = runFlags.flatMap(({ name }): [string, string][] => {
-    const key = command.options.find(({ long }) => long === `--${name}`)?.attributeName() ?? name;
-    const value: unknown = command.getOptionValue(key);
-    return command.getOptionValueSource(key) === "cli" && typeof value === "string" ? [[name, value]] : [];
-  });
-  return Object.fromEntries(given);
-}
-
-const goFlagsHelp = `Flags are read as Go's flag package reads them: -flag, --flag, --flag=value or --flag value; a boolean takes a value
-only after =; nothing is read after the first argument that is no flag.`;
-
-function environmentHelp(): string {
-  const width = Math.max(...variables.map(({ name }) => name.length));
-  const lines = variables.map(
-    ({ name, default: preset, description }) =>
-      `  ${name.padEnd(width)}  ${description}${preset === "" ? "" : ` (default: "${preset}")`}`,
-  );
-  const aws = `  ${"AWS_*".padEnd(width)}  KMS: credentials, endpoint and the rest, by the AWS SDK's default chain`;
-  return `Environment:\n${[...lines, aws].join("\n")}`;
 }

@@ -1,0 +1,169 @@
+// Whether values can be decrypted. Only those are asked about that an edit changes; a value is dropped as soon as it is
+// there. What a key service cannot say now is no fault of the value: it counts as unchecked.
+import { isDeepStrictEqual } from "node:util";
+import { asOperatorError, OperatorError } from "../base/errors.ts";
+import type { DecryptCall, Decryptor } from "../kms/cipher.ts";
+import type { TenancyPolicy } from "../policy/policy.ts";
+import { decrypt, type EntryFailure } from "../sync/decrypt.ts";
+import { includedSource, type ResolvedEntry, resolveSource } from "../sync/resolve.ts";
+import { mapAt, ownEntries, readSubject, type Subject, textAt } from "./subject.ts";
+
+/** Who knows which objects include a Partial. */
+export interface Includers {
+  /**
+   * The KMSVaultSecrets of a namespace, as the API server returns them.
+   * @throws OperatorError `KubernetesError` when they cannot be known
+   */
+  list(namespace: string, signal: AbortSignal): Promise<readonly unknown[]>;
+}
+
+export interface ValueTools {
+  readonly decryptor: Decryptor;
+  readonly includers: Includers;
+  readonly policy: TenancyPolicy;
+}
+
+/** One look at the values of one object. */
+export interface ValueCheck {
+  readonly subject: Subject;
+  /** The object before the edit. */
+  readonly old: Subject | undefined;
+  /** Keys of entries that need no look. */
+  readonly except: ReadonlySet<string>;
+  readonly signal: AbortSignal;
+}
+
+/** In list order each. */
+export interface CheckedValues {
+  /** Entries that will not decrypt. */
+  readonly failed: readonly EntryFailure[];
+  /** Entries of which nobody could say now. */
+  readonly unchecked: readonly EntryFailure[];
+}
+
+/** How many including objects a Partial's value is tried for. */
+const maxIncluders = 5;
+
+/** @throws only what is a bug */
+export async function checkValues(check: ValueCheck, tools: ValueTools): Promise<CheckedValues> {
+  const { subject, old, except, signal } = check;
+  const entries = changedEntries(subject, old).filter(({ key }) => !except.has(key));
+  if (entries.length === 0) return { failed: [], unchecked: [] };
+  const call = callOf(subject, tools, signal);
+  if (call instanceof OperatorError) return sorted(entries.map(({ key }) => ({ key, error: call })));
+  const { failures } = await decrypt(entries, tools.decryptor, call);
+  if (subject.kind === "KMSVaultSecret" || failures.length === 0) return sorted(failures);
+  return sorted(await retriedAsIncluded(failures, check, tools, call));
+}
+
+/** Those that have a ciphertext and differ, in what is decrypted or how, from the old object's. */
+function changedEntries(subject: Subject, old: Subject | undefined): ResolvedEntry[] {
+  const sameChoice = old !== undefined && isDeepStrictEqual(keyChoiceOf(subject), keyChoiceOf(old));
+  const former = new Map(sameChoice ? ownEntries(old).map((entry) => [entry.key, entry]) : []);
+  return ownEntries(subject).filter((entry) => !entry.empty && !isDeepStrictEqual(entry, former.get(entry.key)));
+}
+
+function keyChoiceOf({ spec }: Pick<Subject, "spec">): Pick<DecryptCall, "provider" | "keyId" | "roleArn"> {
+  return {
+    ...(spec.provider !== undefined && { provider: spec.provider }),
+    ...(spec.kmsKeyId !== undefined && { keyId: spec.kmsKeyId }),
+    ...(spec.kmsRoleArn !== undefined && { roleArn: spec.kmsRoleArn }),
+  };
+}
+
+function callOf(subject: Subject, { policy }: ValueTools, signal: AbortSignal): DecryptCall | OperatorError {
+  try {
+    const allowedKeys = policy.grants(subject.namespace).allowedKeys;
+    return { signal, ...keyChoiceOf(subject), ...(allowedKeys !== undefined && { allowedKeys }) };
+  } catch (error) {
+    if (error instanceof OperatorError) return error;
+    throw error;
+  }
+}
+
+/**
+ * What a Partial does not say of its values, the objects that include it do: an encryption context, a binding, a key.
+ * A value that decrypts for one of them is good.
+ */
+async function retriedAsIncluded(
+  failures: readonly EntryFailure[],
+  { subject, signal }: ValueCheck,
+  tools: ValueTools,
+  call: DecryptCall,
+): Promise<readonly EntryFailure[]> {
+  const mayHelp = failures.filter(({ error }) => error.code === "DecryptingError" || error.code === "KMSAccessDenied");
+  if (mayHelp.length === 0) return failures;
+  const includers = await includersOf(subject, tools, signal);
+  if (includers instanceof OperatorError) {
+    return failures.map((failure) => (mayHelp.includes(failure) ? { key: failure.key, error: includers } : failure));
+  }
+  const left = new Map(failures.map(({ key, error }) => [key, error]));
+  let open = new Set(mayHelp.map(({ key }) => key));
+  const doubts = new Map<string, OperatorError>();
+  for (const includer of includers.slice(0, maxIncluders)) {
+    if (open.size === 0) break;
+    const entries = resolveSource(includedSource(subject.spec, includer.spec), {
+      metadata: includer,
+      spec: includer.spec,
+    }).filter(({ key }) => open.has(key));
+    const again = await decrypt(entries, tools.decryptor, { ...call, ...keyChoiceOf(includer) });
+    for (const { key, error } of again.failures) if (isDoubt(error)) doubts.set(key, error);
+    for (const key of open) if (again.values.has(key)) left.delete(key);
+    open = new Set(again.failures.map(({ key }) => key));
+  }
+  return [...left].map(([key, error]) => {
+    if (!open.has(key) || isDoubt(error)) return { key, error };
+    return { key, error: doubts.get(key) ?? explained(error, includers.length) };
+  });
+}
+
+/** Those that may be asked for: what the policy refuses gets nothing decrypted. */
+async function includersOf(
+  { namespace, name }: Subject,
+  { includers, policy }: ValueTools,
+  signal: AbortSignal,
+): Promise<readonly Subject[] | OperatorError> {
+  try {
+    const objects = await includers.list(namespace, signal);
+    const subjects = objects.map((object) => {
+      return readSubject(object, {
+        kind: "KMSVaultSecret",
+        namespace,
+        name: textAt(mapAt(object, "metadata"), "name"),
+      });
+    });
+    return subjects
+      .filter(({ spec }) => spec.includeSecrets?.includes(name) === true)
+      .filter(({ rawSpec }) => policy.refusals({ namespace, spec: rawSpec }).length === 0);
+  } catch (error) {
+    const { code, message } = asOperatorError(error);
+    if (code === "InternalError" && !signal.aborted) throw error;
+    const why = signal.aborted ? "there was no answer in time" : message;
+    return new OperatorError(
+      "KubernetesError",
+      `it does not decrypt as the Partial alone says, and what includes the Partial is not known: ${why}`,
+      { cause: error },
+    );
+  }
+}
+
+function explained(error: OperatorError, count: number): OperatorError {
+  const tried = Math.min(count, maxIncluders);
+  const why =
+    count === 0
+      ? "; no KMSVaultSecret includes this Partial yet: if the value is encrypted with that one's secretContext or bindContext, create that one first"
+      : `; nor does it decrypt with what the including KMSVaultSecrets add (${tried} of ${count} tried)`;
+  return new OperatorError(error.code, error.message + why, { cause: error, retry: error.retry });
+}
+
+function sorted(failures: readonly EntryFailure[]): CheckedValues {
+  return {
+    failed: failures.filter(({ error }) => !isDoubt(error)),
+    unchecked: failures.filter(({ error }) => isDoubt(error)),
+  };
+}
+
+/** Somebody else's trouble, which may pass by itself: it says nothing of the value. */
+function isDoubt(error: OperatorError): boolean {
+  return error.retry === "backoff";
+}

@@ -1,0 +1,55 @@
+// The tenancy policy under review: the reconciler's own code says what is refused, before anything is stored.
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { eventually } from "../env/eventually.ts";
+import { denial, openReviewScene, type ReviewScene } from "./review-scene.ts";
+
+const directory = mkdtempSync(join(tmpdir(), "policy-"));
+const file = join(directory, "policy.yaml");
+let scene: ReviewScene;
+
+beforeAll(async () => {
+  writeFileSync(file, policy({ require: { bindContext: "Namespace" } }));
+  scene = await openReviewScene({ args: [`--policy=${file}`] });
+});
+afterAll(async () => {
+  await scene[Symbol.asyncDispose]();
+  rmSync(directory, { recursive: true });
+});
+
+function policy(rule: object): string {
+  return JSON.stringify({
+    rules: [{ name: "tenants", namespaces: { names: ["*"] }, vaultPaths: ["secret/{{namespace}}/**"], ...rule }],
+  });
+}
+
+test("what it refuses is denied with the rest, and nothing is decrypted in the object's name", async () => {
+  const spec = {
+    path: "secret/theirs/x",
+    secrets: [await scene.entry("k"), { key: "bad", encryptedSecret: "no base64!" }],
+  };
+  await scene.kms.reset();
+  const lines = (await denial(scene.create("theirs", spec))).split("\n");
+  expect(lines).toEqual([
+    expect.stringMatching(/^Error decoding key bad /),
+    expect.stringMatching(/^PolicyDenied: .*rule "tenants" of the policy/),
+    expect.stringMatching(/^PolicyDenied: .*bindContext/),
+  ]);
+  expect(await scene.decryptions()).toBe(0);
+});
+
+test("what it allows passes; a change of the policy counts at once, and does not stand in the way of other edits", async () => {
+  const path = `secret/${scene.namespace}/x`;
+  const bound = await scene.entry("k", "v", { "k8s.patoarvizu.dev/namespace": scene.namespace });
+  const manifest = scene.secret("ours", { path, bindContext: "Namespace", secrets: [bound] });
+  expect(await scene.warnings(manifest)).toEqual([]);
+  writeFileSync(file, policy({ vaultPaths: ["secret/{{namespace}}/only/**"] }));
+  await eventually(() => expect(scene.webhook.output()).toContain("policy changed"));
+  const refused = denial(scene.edit("ours", { spec: { path: `${path}/elsewhere` } }));
+  expect(await refused).toMatch(/^PolicyDenied: /);
+  const spec = { ...(manifest["spec"] as object), syncPeriod: "1h" };
+  expect(await scene.warnings({ ...manifest, spec })).toEqual([expect.stringMatching(/was so before: PolicyDenied: /)]);
+  await scene.edit("ours", { spec: { path: `secret/${scene.namespace}/only/x` } });
+});
