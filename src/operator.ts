@@ -299,7 +299,7 @@ function assemble(parts: Doors & Surveyed & Assembly): Manager {
     metrics: metrics.runtime,
   });
   return new Manager({
-    informers: [secrets, partials, labels],
+    informers: [secrets, partials, ...(config.policyFile === undefined ? [] : [labels])],
     controllers: [controller],
     events,
     ...(elector && { elector }),
