@@ -6,6 +6,7 @@ import { Population } from "./population.ts";
 import { rounded } from "./report.ts";
 import { type Bench, firstSyncOf, firstSyncScenario, withoutResync } from "./speed.ts";
 import { latencyOf, median } from "./stats.ts";
+import { webhookScenario } from "./webhook.ts";
 
 /** Every scenario. */
 export const scenarios: Readonly<Record<string, (bench: Bench) => Promise<void>>> = {
@@ -14,6 +15,7 @@ export const scenarios: Readonly<Record<string, (bench: Bench) => Promise<void>>
   steady: steadyScenario,
   edits: editsScenario,
   scale: scaleScenario,
+  webhook: webhookScenario,
   // These two come with --subject.
   ours: (bench) => firstSyncOf(bench, "ours"),
   subject: (bench) => firstSyncOf(bench, "the other", bench.settings.subject),
