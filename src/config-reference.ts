@@ -70,6 +70,12 @@ export const runFlags = [
     description: "objects may name a Vault namespace of their own (spec.vaultNamespace)",
   },
   {
+    name: "policy",
+    value: "file",
+    default: "",
+    description: "which places, logins and keys objects of which namespaces may use; re-read when it changes",
+  },
+  {
     name: "cluster-id",
     value: "id",
     default: "",

@@ -41,6 +41,8 @@ export interface Config {
   /** When data of unknown origin is written over. */
   readonly adoption: Adoption;
   readonly allowVaultNamespaces: boolean;
+  /** The tenancy policy; absent: none. It is read by policy/policy-file.ts. */
+  readonly policyFile?: string;
   /** In the marks on secrets; absent: the uid of the kube-system namespace. */
   readonly clusterId?: string;
   /** 0: no resync. */
@@ -93,6 +95,7 @@ export function loadConfig({ flags, env, namespace }: ConfigSources): Loaded {
     authMethod: read.flag("vault-authentication-method", oneOf(authMethods), `one of ${authMethods.join(", ")}`),
     vaultAudience: read.flag("vault-audience", audience, "an audience of Vault's own, not the API server's"),
     ...ownershipSettings(read),
+    ...(flags.policy !== undefined && { policyFile: flags.policy }),
     // A longer period would not fit into a timer.
     syncPeriodMs: read.flag("sync-period-seconds", integer(0, 2_000_000), "a whole number from 0 to 2000000") * 1_000,
     maxConcurrentReconciles: read.flag("max-concurrent-reconciles", integer(1, 1_000), "a whole number from 1 to 1000"),
@@ -108,6 +111,8 @@ export function loadConfig({ flags, env, namespace }: ConfigSources): Loaded {
       [],
     vault: vaultSettings(read),
   };
+  // A variable that was not set must not read as "no policy".
+  if (flags.policy === "") read.problems.push('--policy: must be a file, not ""');
   // Only for the method that the flag names: otherwise it is a condition on the objects that use it.
   if (flags["vault-authentication-method"] === config.authMethod) {
     requireCredentials(config.authMethod, config.vault.auth, read);

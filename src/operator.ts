@@ -6,6 +6,7 @@ import { group, version } from "./api/kinds.ts";
 import { systemClock } from "./base/clock.ts";
 import type { Logger } from "./base/log.ts";
 import type { Config } from "./config.ts";
+import { NamespaceLabels } from "./controller/namespace-labels.ts";
 import { ObjectWriter } from "./controller/object-writer.ts";
 import { Reconciler } from "./controller/reconciler.ts";
 import { DividedShares, everything } from "./controller/shares.ts";
@@ -13,9 +14,18 @@ import { ServiceAccounts } from "./controller/service-accounts.ts";
 import { Surroundings, secretIndexers } from "./controller/surroundings.ts";
 import { type Surveyed, survey } from "./controller/survey.ts";
 import { Watchdog } from "./controller/watchdog.ts";
-import { partialHandlers, secretHandlers, shardListener, type WatchesOptions } from "./controller/watches.ts";
+import {
+  partialHandlers,
+  type PolicyListeners,
+  policyListeners,
+  secretHandlers,
+  shardListener,
+  type WatchesOptions,
+} from "./controller/watches.ts";
 import type { Decryptor } from "./kms/cipher.ts";
 import { createDecryptor } from "./kms/factory.ts";
+import { type LivePolicy, openPolicy } from "./policy/live-policy.ts";
+import type { LoadedPolicy } from "./policy/policy-file.ts";
 import { KubeClient } from "./runtime/client.ts";
 import type { KubeConnection } from "./runtime/connection.ts";
 import { Controller } from "./runtime/controller.ts";
@@ -23,7 +33,7 @@ import { EventRecorder } from "./runtime/events.ts";
 import { Informer } from "./runtime/informer.ts";
 import { holderIdentity, LeaderElector } from "./runtime/leader-election.ts";
 import { Manager } from "./runtime/manager.ts";
-import type { KubeObject, Resource } from "./runtime/objects.ts";
+import type { KubeObject, Request, Resource } from "./runtime/objects.ts";
 import { Sharding } from "./runtime/sharding.ts";
 import { WorkQueue } from "./runtime/workqueue.ts";
 import { DestinationLock } from "./sync/destination-lock.ts";
@@ -52,6 +62,8 @@ export interface OperatorIo {
   /** Aborts when the process shall stop. */
   readonly signal: AbortSignal;
   readonly connection: KubeConnection;
+  /** What `--policy` names, as it was read at the start. */
+  readonly policy?: LoadedPolicy | undefined;
 }
 
 /**
@@ -59,7 +71,8 @@ export interface OperatorIo {
  * @returns the exit code: 0 after a stop that was asked for, 1 otherwise
  * @throws OperatorError when an address for metrics or probes cannot be listened on
  */
-export async function runOperator(config: Config, { logger, signal, connection }: OperatorIo): Promise<number> {
+export async function runOperator(config: Config, io: OperatorIo): Promise<number> {
+  const { logger, signal } = io;
   const metrics = createMetrics({ version: productVersion });
   let manager: Manager | undefined;
   const probes = await startProbes({
@@ -70,7 +83,7 @@ export async function runOperator(config: Config, { logger, signal, connection }
   });
   const debug = await debugPages(config, () => manager);
   logger.info({ version: productVersion, metricsPort: probes.metricsPort, probePort: probes.probePort }, "starting");
-  const doors = openDoors(config, { connection, logger, metrics });
+  const doors = openDoors(config, io, metrics);
   try {
     const surveyed = await survey({
       client: doors.unguarded,
@@ -94,6 +107,7 @@ export async function runOperator(config: Config, { logger, signal, connection }
     return exitCode;
   } finally {
     await Promise.all([
+      doors.policy.close(),
       doors.vault.close(),
       doors.client.close(),
       doors.unguarded.close(),
@@ -109,7 +123,7 @@ async function debugPages(config: Config, manager: () => Manager | undefined): P
   return startDebug({ address: config.debugAddress, clock: systemClock, state });
 }
 
-/** The three servers that the operator talks to. */
+/** The three servers that the operator talks to, and what may be asked of them. */
 interface Doors {
   readonly client: KubeClient;
   /**
@@ -119,14 +133,13 @@ interface Doors {
   readonly unguarded: KubeClient;
   readonly vault: ClosableVault;
   readonly kms: Decryptor;
+  readonly policy: LivePolicy;
+  readonly labels: NamespaceLabels;
   /** Undefined: this process works alone. */
   readonly elector: LeaderElector | Sharding | undefined;
 }
 
-function openDoors(
-  config: Config,
-  { connection, logger, metrics }: { connection: KubeConnection; logger: Logger; metrics: Metrics },
-): Doors {
+function openDoors(config: Config, { connection, logger, policy: loaded }: OperatorIo, metrics: Metrics): Doors {
   const clock = systemClock;
   tellOfSkippedChecks(config, logger, metrics);
   const common = {
@@ -153,13 +166,27 @@ function openDoors(
     beforeMutation,
     ...(config.kubeRateLimit && { rateLimit: config.kubeRateLimit }),
   });
+  const labels = new NamespaceLabels({ client, logger, clock, metrics: metrics.runtime });
+  const policy = openPolicy({
+    loaded,
+    labelsOf: labels.of,
+    ownNamespace: config.vault.namespace,
+    defaultMethod: config.authMethod,
+    mayNameNamespace: config.allowVaultNamespaces,
+    logger,
+    clock,
+    reportValid: (isValid) => metrics.policy.valid(isValid),
+  });
+  const mayLogIn = ({ namespace, name }: Request) => policy.grants(namespace).mayLogIn(name);
   return {
     elector,
     unguarded,
     client,
+    policy,
+    labels,
     vault: createVault({
       ...config.vault,
-      serviceAccounts: new ServiceAccounts({ client, audience: config.vaultAudience }),
+      serviceAccounts: new ServiceAccounts({ client, audience: config.vaultAudience, mayLogIn }),
       logger,
       clock,
       beforeMutation,
@@ -185,6 +212,8 @@ function assemble(parts: Doors & Surveyed & Assembly): Manager {
     client,
     vault,
     kms,
+    policy,
+    labels,
     records,
     elector,
     installedAt,
@@ -224,8 +253,9 @@ function assemble(parts: Doors & Surveyed & Assembly): Manager {
       vault,
       method: config.authMethod,
       namespace: config.vault.namespace,
-      mayNameNamespace: config.allowVaultNamespaces,
+      policy,
     }),
+    policy,
     writer: new ObjectWriter({
       client,
       resource: secretsResource,
@@ -254,6 +284,7 @@ function assemble(parts: Doors & Surveyed & Assembly): Manager {
   if (elector instanceof Sharding && shares instanceof DividedShares) {
     elector.addListener(shardListener(watches, shares, reconciler));
   }
+  followPolicy(parts, policyListeners(watches));
   void secrets.synced.then(() => warnOfLeftOut(surroundings, watches.isWatched, logger));
   const controller = new Controller({
     name: controllerName,
@@ -265,7 +296,7 @@ function assemble(parts: Doors & Surveyed & Assembly): Manager {
     metrics: metrics.runtime,
   });
   return new Manager({
-    informers: [secrets, partials],
+    informers: [secrets, partials, labels],
     controllers: [controller],
     events,
     ...(elector && { elector }),
@@ -276,6 +307,18 @@ function assemble(parts: Doors & Surveyed & Assembly): Manager {
     clock,
     onFatal: parts.onFatal,
   });
+}
+
+function followPolicy({ policy, labels }: Doors, { policyChanged, labelsChanged }: PolicyListeners): void {
+  const askForLabels = () => {
+    if (policy.usesLabels) labels.need();
+  };
+  askForLabels();
+  policy.onChange(() => {
+    askForLabels();
+    policyChanged();
+  });
+  labels.onChange(labelsChanged);
 }
 
 /** The original ignored WATCH_NAMESPACE and reconciled every object. */

@@ -3,9 +3,11 @@
 import { adoptAnnotation, type KMSVaultSecret } from "../api/kinds.ts";
 import { describeProblems, type Invalid, type Validated, validateKMSVaultSecret } from "../api/validate.ts";
 import { asOperatorError, OperatorError } from "../base/errors.ts";
+import { policyDenied } from "../policy/policy.ts";
 import type { Result } from "../runtime/controller.ts";
 import { type KubeObject, keyOf, type Request } from "../runtime/objects.ts";
 import { notTried, type Outcome, type Repaired, type Superseded } from "../sync/outcome.ts";
+import type { SyncInput } from "../sync/pass.ts";
 import { placesOf } from "../sync/record.ts";
 import { sync } from "../sync/sync.ts";
 import { Apart } from "./apart.ts";
@@ -164,11 +166,22 @@ export class Reconciler {
     try {
       // What stands in Vault already is held by what its policy says now, whatever keeps this pass from getting further.
       if (subject.note !== undefined) await this.#armFinalizers(subject, call.signal);
+      this.#assertAllowed(subject);
       return secret.spec.suspend === true ? notTried(suspended()) : await this.#sync(secret, subject, call);
     } catch (error) {
-      // The API server, or as whom it is written is not allowed; sync itself never throws.
+      // The API server, or the policy; sync itself never throws.
       return notTried(asOperatorError(error));
     }
+  }
+
+  /** What the object alone tells, before Vault hears of it. */
+  #assertAllowed({ object, metadata }: Subject): void {
+    const { policy, identities } = this.#options;
+    const refusals = policy.refusals(clientOf(object));
+    if (refusals.length === 0) return;
+    // A session that it had is of no more use to it.
+    identities.forget(metadata.uid);
+    throw policyDenied(refusals);
   }
 
   /** No call when there is nothing to change. */
@@ -179,18 +192,27 @@ export class Reconciler {
   }
 
   #sync(secret: KMSVaultSecret, subject: Subject, call: SyncCall): Promise<Outcome | Superseded> {
-    const { surroundings, tools, identities, shares } = this.#options;
+    const { surroundings, tools, identities, shares, policy } = this.#options;
     const { object, metadata, note } = subject;
+    const client = clientOf(object);
+    const assertMayUse: SyncInput["assertMayUse"] = (place) => policy.assertMayUse(metadata.namespace, place);
+    const { allowedKeys } = policy.grants(metadata.namespace);
     return sync(
       {
         secret,
+        assertMayUse,
+        ...(allowedKeys && { allowedKeys }),
         partials: (name) => surroundings.partial(metadata.namespace, name),
-        rivals: (path) => this.#remover.rivals(object, path),
+        rivals: (path, destination) => this.#remover.rivals(object, path, destination),
         isCurrent: () => surroundings.isCurrent(object),
         prepare: () => this.#armFinalizers(subject, call.signal),
         note,
-        access: identities.accessFor(clientOf(object)),
-        accessAt: ({ namespace }) => identities.accessFor(clientOf(object), namespace),
+        access: identities.accessFor(client),
+        accessAt: (place) => {
+          // Before a login is made for it.
+          assertMayUse(place);
+          return identities.accessFor(client, place.namespace);
+        },
         enter: (destination) => shares.enter(claimOn(destination)),
         isUrgent: subject.isSeen && note !== undefined,
         adopt: metadata.annotations?.[adoptAnnotation] === "true",

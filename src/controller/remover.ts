@@ -4,6 +4,7 @@ import { deletionAnnotation, type DeletionPolicy } from "../api/kinds.ts";
 import { findCondition } from "../api/conditions.ts";
 import { asOperatorError, OperatorError, triedAgain } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
+import { type Claimant, policyDenied, type TenancyPolicy } from "../policy/policy.ts";
 import { type KubeObject, keyOf } from "../runtime/objects.ts";
 import type { Identities } from "../sync/identities.ts";
 import type { Removal } from "../sync/outcome.ts";
@@ -19,6 +20,7 @@ export interface RemoverOptions {
   readonly surroundings: Surroundings;
   readonly tools: SyncTools;
   readonly identities: Identities;
+  readonly policy: TenancyPolicy;
   readonly watchdog: Watchdog;
   /**
    * Since when this installation exists, ms since the epoch: a younger object was never written by the original.
@@ -42,9 +44,26 @@ export class Remover {
     this.#options = options;
   }
 
-  /** Other living objects that may name what `path` leads to. */
-  rivals(object: KubeObject, path: string): readonly Rival[] {
-    return this.#options.surroundings.rivals(path, object.metadata.uid, this.#options.identities);
+  /** Other living objects that may name what `path` leads to, and may write to the destination. */
+  rivals(object: KubeObject, path: string, destination: Place["destination"]): readonly Rival[] {
+    const { surroundings, identities } = this.#options;
+    return surroundings.rivals(path, object.metadata.uid, (rival) =>
+      this.#mayHold(rival, destination) ? identities.namespaceOf(clientOf(rival)) : undefined,
+    );
+  }
+
+  #mayHold(rival: KubeObject, destination: Place["destination"]): boolean {
+    const { policy } = this.#options;
+    const client = clientOf(rival);
+    try {
+      if (policy.refusals(client).length > 0) return false;
+      policy.assertMayUse(client.namespace, destination);
+      return true;
+    } catch (error) {
+      if (!(error instanceof OperatorError)) throw error;
+      // As long as it is not known whether it may, nobody takes the place from it.
+      return error.code !== "PolicyDenied";
+    }
   }
 
   /** Never throws: what goes wrong is `blocked`, to be tried again. */
@@ -69,13 +88,15 @@ export class Remover {
     if (policy === "Retain") {
       return released(`${place === undefined ? "Vault" : describe(place.destination)} was left in place`);
     }
+    const client = clientOf(object);
     const known = place ?? (await this.#unrecorded(subject));
     if (known === undefined) {
       return released("Vault was left alone: there is no record that this object wrote anything there");
     }
     if (metadata.deletionTimestamp !== undefined && (await watchdog.isKindGoing(signal))) throw kindIsGoing();
-    const access = identities.accessFor(clientOf(object), known.destination.namespace);
-    const rivals = (path: string): readonly Rival[] => this.rivals(object, path);
+    this.#assertAllowed(client, known.destination);
+    const access = identities.accessFor(client, known.destination.namespace);
+    const rivals: SyncInput["rivals"] = (path, destination) => this.rivals(object, path, destination);
     // A deleted object changes no more what it asks for.
     const isCurrent = (): boolean => metadata.deletionTimestamp !== undefined || surroundings.isCurrent(object);
     return removePlace(known, { metadata, policy, access, rivals, isCurrent }, tools);
@@ -91,14 +112,22 @@ export class Remover {
     // What it merged is not known without a record, and the original never did.
     const merges = specOf(subject.object)?.["writeMode"] === "Merge";
     if (path === undefined || merges || (subject.isSeen && !mayPredateUs)) return undefined;
+    const client = clientOf(subject.object);
+    this.#assertAllowed(client);
     try {
-      const access = this.#options.identities.accessFor(clientOf(subject.object));
+      const access = this.#options.identities.accessFor(client);
       return { destination: await resolveAnyEngine(access, path, engineVersion), mayPredateUs };
     } catch (error) {
       // A path that leads to no KV engine holds nothing of ours.
       if (error instanceof OperatorError && (error.code === "InvalidPath" || error.code === "NotKV")) return undefined;
       throw error;
     }
+  }
+
+  /** @throws OperatorError `PolicyDenied`, before Vault hears of it */
+  #assertAllowed(client: Claimant, place?: Place["destination"]): void {
+    const refusals = this.#options.policy.removalRefusals(client, place);
+    if (refusals.length > 0) throw policyDenied(refusals);
   }
 
   /** Whether the original may have written the object's data, and we never looked at it. */

@@ -15,6 +15,8 @@ export interface ServiceAccountsOptions {
   readonly client: Pick<KubeClient, "get" | "create">;
   /** `--vault-audience`: whom the tokens are for. Never the API server's own audience, or Vault could act as the account. */
   readonly audience: string;
+  /** Whether the policy lets an account log in that does not say so itself. @throws OperatorError `KubernetesError` */
+  readonly mayLogIn: (account: Request) => boolean;
 }
 
 const resource: Resource = { group: "", version: "v1", plural: "serviceaccounts", kind: "ServiceAccount" };
@@ -36,7 +38,7 @@ export class ServiceAccounts {
    *   KubeError when the API server cannot be asked
    */
   async token(account: Request): Promise<string> {
-    const refusal = refusalBy(account, await this.#find(account));
+    const refusal = this.#refusalBy(account, await this.#find(account));
     if (refusal !== undefined) throw refusal;
     return this.#createToken(account);
   }
@@ -50,7 +52,7 @@ export class ServiceAccounts {
       const found = await this.#find(account);
       // A namespace that goes grants no tokens, and says so before it looks for the account.
       if (found === undefined) await this.#createToken(account);
-      return refusalBy(account, found);
+      return this.#refusalBy(account, found);
     } catch (error) {
       return error instanceof OperatorError && error.code === "VaultLoginFailed" && !isEndOfNamespace(error.cause)
         ? error
@@ -67,6 +69,15 @@ export class ServiceAccounts {
     }
   }
 
+  #refusalBy(account: Request, found: KubeObject | undefined): OperatorError | undefined {
+    if (found === undefined) return missing(account);
+    const isMeant = found.metadata.annotations?.[vaultLoginAnnotation] === "true";
+    if (isMeant || this.#options.mayLogIn(account)) return undefined;
+    return refused(
+      `service account ${account.name} is not meant for logins to Vault: annotate it with ${vaultLoginAnnotation}=true, or have the policy allow it (serviceAccounts)`,
+    );
+  }
+
   async #createToken(account: Request): Promise<string> {
     const { client, audience } = this.#options;
     try {
@@ -76,14 +87,6 @@ export class ServiceAccounts {
       throw isForbidden(error) ? forbidden(account, error) : error;
     }
   }
-}
-
-function refusalBy(account: Request, found: KubeObject | undefined): OperatorError | undefined {
-  if (found === undefined) return missing(account);
-  if (found.metadata.annotations?.[vaultLoginAnnotation] === "true") return undefined;
-  return refused(
-    `service account ${account.name} is not meant for logins to Vault: annotate it with ${vaultLoginAnnotation}=true`,
-  );
 }
 
 function missing({ name, namespace }: Request): OperatorError {

@@ -2,9 +2,9 @@
 // may name one place are with one replica, and conflicts, take-overs and removals are decided where everything about
 // the place is known. What a path says of its place without asking Vault (claims.ts) is enough for that.
 import type { KubeObject } from "../runtime/objects.ts";
+import { vaultNamespaceOf } from "../policy/asked.ts";
 import { shardOf, type Sharding } from "../runtime/sharding.ts";
 import { claimKey } from "../sync/claims.ts";
-import { vaultNamespaceOf } from "../sync/identities.ts";
 import type { Place } from "../sync/record.ts";
 import { specOf } from "./raw-spec.ts";
 

@@ -5,14 +5,14 @@ import { validateKMSVaultSecret, validatePartialKMSVaultSecret } from "../api/va
 import { type KubeObject, keyOf } from "../runtime/objects.ts";
 import type { IndexFunction, Store } from "../runtime/store.ts";
 import { claimKey } from "../sync/claims.ts";
-import type { Identities } from "../sync/identities.ts";
 import type { Rival } from "../sync/pass.ts";
 import type { Recorded } from "../sync/own-revisions.ts";
 import { placesOf, type RecordKeeper } from "../sync/record.ts";
 import { specOf } from "./raw-spec.ts";
 
 /** Indexes of the KMSVaultSecrets' store; its objects are unvalidated, as the API server returned them. */
-export const secretIndexers: Readonly<Record<"claim" | "include", IndexFunction<KubeObject>>> = {
+export const secretIndexers: Readonly<Record<"claim" | "include" | "namespace", IndexFunction<KubeObject>>> = {
+  namespace: ({ metadata }) => [metadata.namespace ?? ""],
   claim: (object) => {
     const path = specOf(object)?.["path"];
     return typeof path === "string" ? [claimKey(path)] : [];
@@ -55,6 +55,11 @@ export class Surroundings {
     return this.#secrets.list();
   }
 
+  /** Those of a namespace. */
+  in(namespace: string): readonly KubeObject[] {
+    return this.#secrets.byIndex("namespace", namespace);
+  }
+
   /** What the authenticated records of all KMSVaultSecrets say, their specs valid or not, deleted or not. */
   *notes(records: RecordKeeper): Generator<Recorded, void> {
     for (const object of this.#secrets.list()) {
@@ -74,17 +79,19 @@ export class Surroundings {
   }
 
   /**
-   * Other living, valid objects whose path may lead to where `path` does. A deleted one holds nothing, and one that may
-   * not write where it says does not either.
+   * Other living, valid objects whose path may lead to where `path` does. A deleted one holds nothing.
+   * @param namespaceOf the Vault namespace that an object writes to; undefined when it may not write where it says, and
+   *   so holds nothing either
    */
-  rivals(path: string, uid: string, { namespaceOf }: Pick<Identities, "namespaceOf">): readonly Rival[] {
+  rivals(path: string, uid: string, namespaceOf: (object: KubeObject) => string | undefined): readonly Rival[] {
     return this.#secrets
       .byIndex("claim", claimKey(path))
       .filter(({ metadata }) => metadata.uid !== uid && metadata.deletionTimestamp === undefined)
       .flatMap((object) => {
         const validated = validateKMSVaultSecret(object);
-        const namespace = namespaceOf(specOf(object));
-        if (!("valid" in validated) || namespace === undefined) return [];
+        if (!("valid" in validated)) return [];
+        const namespace = namespaceOf(object);
+        if (namespace === undefined) return [];
         return [{ secret: validated.valid, namespace, keys: this.#keysOf(validated.valid) }];
       });
   }

@@ -1,9 +1,13 @@
 // What the tenancy policy is to those who ask it: the reconciler and the webhook, with the same words.
+import { OperatorError } from "../base/errors.ts";
 
-/** An object, as far as the policy looks at it. Its spec may be anything: nobody has validated it. */
+/** `spec` of an object; it may be anything: nobody has validated it. */
+export type Spec = Readonly<Record<string, unknown>> | undefined;
+
+/** An object, as far as the policy looks at it. */
 export interface Claimant {
   readonly namespace: string;
-  readonly spec: Readonly<Record<string, unknown>> | undefined;
+  readonly spec: Spec;
 }
 
 /** A place in Vault. */
@@ -32,10 +36,24 @@ export interface TenancyPolicy {
    */
   refusals(claimant: Claimant): readonly string[];
   /**
+   * The same for a removal, which decrypts nothing.
+   * @param place where something is to be removed, if that is known and not what the spec names
+   * @throws OperatorError `KubernetesError` as above
+   */
+  removalRefusals(claimant: Claimant, place?: PolicyPlace): readonly string[];
+  /**
    * @param namespace of the object
    * @throws OperatorError `PolicyDenied`; `KubernetesError` as above
    */
   assertMayUse(namespace: string, place: PolicyPlace): void;
   /** @throws OperatorError `KubernetesError` as above */
   grants(namespace: string): Grants;
+}
+
+/** The refusals as one error. */
+export function policyDenied(refusals: readonly string[]): OperatorError {
+  return new OperatorError(
+    "PolicyDenied",
+    `${refusals.join("; ")}; Vault was left as it is; correct the object, or have what is said here allowed`,
+  );
 }

@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, test } from "vitest";
 import type { Identity, Vault, VaultAccess } from "../vault/vault.ts";
+import { RulePolicy } from "../policy/rule-policy.ts";
 import { type Client, Identities } from "./identities.ts";
 
 const used: Identity[] = [];
@@ -17,8 +18,10 @@ beforeEach(() => {
   released.length = 0;
 });
 
+const anything = { assertMayUse: () => {} };
+
 function identities(changes: Partial<ConstructorParameters<typeof Identities>[0]> = {}): Identities {
-  return new Identities({ vault, method: "token", namespace: "own", mayNameNamespace: true, ...changes });
+  return new Identities({ vault, method: "token", namespace: "own", policy: anything, ...changes });
 }
 
 function client(spec: Client["spec"], uid = "1"): Client {
@@ -53,20 +56,31 @@ describe("as whom an object is written", () => {
   });
 });
 
-describe("where other namespaces are not allowed", () => {
-  const strict = () => identities({ mayNameNamespace: false });
+describe("what an object may not use", () => {
+  const policy = new RulePolicy(undefined, {
+    labelsOf: () => undefined,
+    ownNamespace: "own",
+    defaultMethod: "token",
+    mayNameNamespace: false,
+  });
+  const place = (namespace: string) => ({ namespace, mount: "kv", path: "x", engineVersion: "v2" }) as const;
 
-  test("an object that names one is denied, and claims nothing there", () => {
-    expect(() => strict().accessFor(client({ vaultNamespace: "other" }))).toThrow(
-      expect.objectContaining({ code: "PolicyDenied" }),
-    );
-    expect(strict().namespaceOf({ vaultNamespace: "other" })).toBeUndefined();
+  test.each(["observe", "read", "remove", "softDelete"] as const)("is refused at the call: %s", async (call) => {
+    const access = identities({ policy }).accessFor(client({}), "other");
+    await expect(access[call](place("other"))).rejects.toMatchObject({ code: "PolicyDenied" });
   });
 
-  test("the operator's own may be named, and a place from before in another may not be touched", () => {
-    strict().accessFor(client({ vaultNamespace: "own" }));
-    expect(used).toHaveLength(1);
-    expect(() => strict().accessFor(client({}), "other")).toThrow(expect.objectContaining({ code: "PolicyDenied" }));
+  test("is refused at the call: write, writeMetadata", async () => {
+    const access = identities({ policy }).accessFor(client({}), "other");
+    await expect(access.write(place("other"), new Map())).rejects.toMatchObject({ code: "PolicyDenied" });
+    await expect(access.writeMetadata(place("other"), { custom: {} })).rejects.toMatchObject({ code: "PolicyDenied" });
+  });
+
+  test("what it may use is Vault's to answer", async () => {
+    const observe = async () => ({ state: "absent" }) as const;
+    const answering: Vault = { ...vault, access: () => ({ observe }) as unknown as VaultAccess };
+    const access = identities({ policy, vault: answering }).accessFor(client({ vaultNamespace: "own" }));
+    await expect(access.observe(place("own"))).resolves.toEqual({ state: "absent" });
   });
 });
 

@@ -1,27 +1,22 @@
 // As whom an object is written to Vault, and in which Vault namespace. The spec is read as it is, valid or not: a deleted
 // object must be let go whatever stands in it. Sessions that no object uses any more are given back.
-import { vaultAuthMethods } from "../api/kinds.ts";
-import { OperatorError } from "../base/errors.ts";
+import { methodOf, serviceAccountOf, vaultNamespaceOf, vaultRoleOf } from "../policy/asked.ts";
+import type { Claimant, TenancyPolicy } from "../policy/policy.ts";
 import type { AuthMethod, Identity, Vault, VaultAccess } from "../vault/vault.ts";
+import { guardedAccess } from "./guarded-access.ts";
 
 export interface IdentitiesOptions {
   readonly vault: Vault;
   /** How objects log in that do not say so, and to which Vault namespace they write ("" for the root namespace). */
   readonly method: AuthMethod;
   readonly namespace: string;
-  /** Whether an object may name another Vault namespace. */
-  readonly mayNameNamespace: boolean;
+  readonly policy: Pick<TenancyPolicy, "assertMayUse">;
 }
 
 /** An object, as far as it says as whom it is written. */
-export interface Client {
+export interface Client extends Claimant {
   readonly uid: string;
-  readonly namespace: string;
-  /** `spec`, which nobody has validated. */
-  readonly spec: Spec;
 }
-
-type Spec = Readonly<Record<string, unknown>> | undefined;
 
 /** An identity in use. */
 interface Used {
@@ -41,11 +36,10 @@ export class Identities {
     this.#options = options;
   }
 
-  /** The Vault namespace that an object writes to; undefined when it names one and may not. */
-  readonly namespaceOf = (spec: Spec): string | undefined => {
-    const named = vaultNamespaceOf(spec) ?? this.#options.namespace;
-    return this.#mayUse(named) ? named : undefined;
-  };
+  /** The Vault namespace that an object names, whether it may write there or not. */
+  namespaceOf({ spec }: Pick<Claimant, "spec">): string {
+    return vaultNamespaceOf(spec) ?? this.#options.namespace;
+  }
 
   /**
    * To be called before an object is worked on: what it may use from now on. Sessions of what it used before, and nobody
@@ -53,32 +47,29 @@ export class Identities {
    * @param formerly Vault namespaces of the places where it was before
    */
   use(client: Client, formerly: readonly string[]): void {
-    const namespaces = [this.#namedBy(client), ...formerly].filter((namespace) => this.#mayUse(namespace));
     const wanted = new Map<string, Identity>();
-    for (const namespace of namespaces) {
+    for (const namespace of [this.namespaceOf(client), ...formerly]) {
       const identity = this.#identityOf(client, namespace);
       wanted.set(keyOfIdentity(identity), identity);
     }
     this.#replace(client.uid, wanted);
   }
 
-  /** To be called when an object is gone, or another replica's. */
+  /** To be called when an object is gone, another replica's, or may not log in any more as it asks for. */
   forget(uid: string): void {
     this.#replace(uid, new Map());
   }
 
   /**
-   * Vault as an object sees it.
+   * Vault as an object sees it. Whatever is done at a destination is `PolicyDenied` where the policy, at that time, does
+   * not let objects of its namespace do it.
    * @param namespace where it wrote before, if that is meant and not where it writes now
-   * @throws OperatorError `PolicyDenied`
    */
-  accessFor(client: Client, namespace = this.#namedBy(client)): VaultAccess {
-    if (!this.#mayUse(namespace)) throw namespaceDenied();
-    return this.#options.vault.access(this.#identityOf(client, namespace));
-  }
-
-  #namedBy({ spec }: Client): string {
-    return vaultNamespaceOf(spec) ?? this.#options.namespace;
+  accessFor(client: Client, namespace = this.namespaceOf(client)): VaultAccess {
+    const { vault, policy } = this.#options;
+    return guardedAccess(vault.access(this.#identityOf(client, namespace)), (destination) =>
+      policy.assertMayUse(client.namespace, destination),
+    );
   }
 
   #replace(uid: string, wanted: ReadonlyMap<string, Identity>): void {
@@ -102,45 +93,17 @@ export class Identities {
     if (!isOwn) this.#options.vault.release(identity);
   }
 
-  #mayUse(namespace: string): boolean {
-    return this.#options.mayNameNamespace || namespace === this.#options.namespace;
-  }
-
   #identityOf({ spec, namespace: ownNamespace }: Client, namespace: string): Identity {
-    const named = vaultAuthMethods.find((method) => method === spec?.["vaultAuthMethod"]);
-    const method = named ?? this.#options.method;
-    const name = serviceAccountOf(spec?.["serviceAccountRef"]);
+    const method = methodOf(spec, this.#options.method);
+    const name = serviceAccountOf(spec);
     if (name === undefined) return { method, namespace };
-    const role = spec?.["vaultRole"];
+    const role = vaultRoleOf(spec);
     return {
-      // The operator's own way may be none by which a service account can log in.
-      method: named === undefined && method !== "jwt" ? "k8s" : method,
+      method,
       namespace,
-      serviceAccount: {
-        namespace: ownNamespace,
-        name,
-        ...(typeof role === "string" && role !== "" && { role }),
-      },
+      serviceAccount: { namespace: ownNamespace, name, ...(role !== undefined && { role }) },
     };
   }
-}
-
-function namespaceDenied(): OperatorError {
-  return new OperatorError(
-    "PolicyDenied",
-    "spec.vaultNamespace, or the record of where the object was before, names a Vault namespace other than the operator's own, which is not allowed; Vault was not touched; leave it out, or start the operator with --allow-vault-namespaces",
-  );
-}
-
-/** `spec.vaultNamespace`, without slashes at its ends; undefined when the object names none. */
-export function vaultNamespaceOf(spec: Spec): string | undefined {
-  const named = spec?.["vaultNamespace"];
-  return typeof named === "string" ? named.replaceAll(/^\/+|\/+$/g, "") : undefined;
-}
-
-function serviceAccountOf(reference: unknown): string | undefined {
-  if (typeof reference !== "object" || reference === null || !("name" in reference)) return undefined;
-  return typeof reference.name === "string" && reference.name !== "" ? reference.name : undefined;
 }
 
 function keyOfIdentity({ method, namespace, serviceAccount: account }: Identity): string {

@@ -108,7 +108,17 @@ export async function formerValues(pass: Pass, decrypted: Decrypted): Promise<Pi
   const { note } = pass.input;
   const needed = decrypted.failures.length > 0 && pass.onDecryptError === "Keep";
   if (!needed || note === undefined || sameDestination(note.destination, pass.destination)) return {};
-  const former = await pass.input.accessAt(note.destination).read(note.destination);
-  if (former.state === "unreadable") return { formerly: "unreadable" };
+  const former = await readFormer(pass, note.destination);
+  if (former === undefined || former.state === "unreadable") return { formerly: "unreadable" };
   return former.state === "present" && former.data !== undefined ? { formerly: former.data } : {};
+}
+
+/** Undefined where the policy does not let the object look any more. */
+async function readFormer({ input }: Pass, destination: Destination): Promise<Observed | undefined> {
+  try {
+    return await input.accessAt(destination).read(destination);
+  } catch (error) {
+    if (error instanceof OperatorError && error.code === "PolicyDenied") return undefined;
+    throw error;
+  }
 }

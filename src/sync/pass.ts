@@ -36,8 +36,13 @@ export interface Rival {
 export interface SyncInput {
   readonly secret: KMSVaultSecret;
   readonly partials: (name: string) => PartialKMSVaultSecret | undefined;
-  /** Other living objects, given a path, that may lead to the same destination; asked anew where it decides. */
-  readonly rivals: (path: string) => readonly Rival[];
+  /**
+   * The tenancy policy of the moment.
+   * @throws OperatorError `PolicyDenied`, `KubernetesError`
+   */
+  readonly assertMayUse: (destination: Destination) => void;
+  /** See RemovePlaceInput; asked anew where it decides. */
+  readonly rivals: (path: string, destination: Destination) => readonly Rival[];
   /** Whether the object is still as it is in `secret`; a pass over an older one must not write any more. */
   readonly isCurrent: () => boolean;
   /** Asked where something is to be done: whether what is known of the object is the newest there is. */

@@ -20,8 +20,8 @@ export interface RemovePlaceInput {
   readonly policy: Exclude<DeletionPolicy, "Retain">;
   /** Vault, as the identity that this object uses sees it in the place's namespace. */
   readonly access: VaultAccess;
-  /** Other living objects, given a path, that may lead to the same destination. */
-  readonly rivals: (path: string) => readonly Rival[];
+  /** Other living objects whose path may lead where this one leads, and that may write to the destination. */
+  readonly rivals: (path: string, destination: Destination) => readonly Rival[];
   /** Asked just before anything is removed: whether the object still is as it was when that was decided. */
   readonly isCurrent: () => boolean;
 }
@@ -66,7 +66,8 @@ async function removeHeld(place: PlaceToRemove, input: RemovePlaceInput, tools: 
   const { destination } = place;
   const { access, policy } = input;
   const where = describe(destination);
-  const others = await claimants(destination, input.rivals(`${destination.mount}/${destination.path}`), access);
+  const rivals = input.rivals(`${destination.mount}/${destination.path}`, destination);
+  const others = await claimants(destination, rivals, access);
   if (place.keys !== undefined) return removeKeys({ ...place, keys: place.keys }, others, { input, tools });
   if (others.length > 0) return released(`${where} was left alone: another object names it`);
   // A secret without a version on record was written before its engine had any: its data alone tells whose it is.

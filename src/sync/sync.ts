@@ -29,6 +29,7 @@ export async function sync(input: SyncInput, tools: SyncTools): Promise<Outcome 
     const { path, kvSettings } = input.secret.spec;
     const place = await input.access.resolve(path, kvSettings?.engineVersion);
     destination = place;
+    input.assertMayUse(place);
     const pass = new Pass(input, tools, resolved, place);
     const outcome = await tools.lock.hold(place, () => syncHeld(pass));
     // Not while the new place is held: of two objects that swap places each would wait for the other.
@@ -44,7 +45,7 @@ async function syncHeld(pass: Pass): Promise<Outcome | Superseded> {
   const { secret } = input;
   // Before it is replaced: what was written where the object was before.
   for (const place of placesOf(input.note)) tools.own.add(place, pass.self.uid);
-  const others = await claimants(destination, input.rivals(secret.spec.path), input.access);
+  const others = await claimants(destination, input.rivals(secret.spec.path, destination), input.access);
   pass.others = others;
   if (!input.isCurrent()) return { kind: "superseded" };
   const keys = new Set(pass.resolved.entries.map(({ key }) => key));

@@ -32,6 +32,8 @@ export function createMetrics({ version }: { readonly version: string }) {
     vault: createVaultMetrics(registry),
     /** What is reported of KMS (kms/metered.ts). */
     kms: createKmsMetrics(registry),
+    /** What is reported of the tenancy policy (policy/live-policy.ts). */
+    policy: createPolicyMetrics(registry),
   };
 }
 
@@ -131,6 +133,20 @@ function createVaultMetrics(registry: Registry) {
     requestDone(method: string, code: string, seconds: number): void {
       total.inc({ method, code });
       duration.observe({ method }, seconds);
+    },
+  };
+}
+
+function createPolicyMetrics(registry: Registry) {
+  const valid = new Gauge({
+    name: "kms_vault_operator_policy_valid",
+    help: "0 while the file of --policy is broken, so that the last good policy holds; else 1, without a policy too.",
+    registers: [registry],
+  });
+  return {
+    /** Whether the file says what holds. */
+    valid(isValid: boolean): void {
+      valid.set(isValid ? 1 : 0);
     },
   };
 }

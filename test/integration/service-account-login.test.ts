@@ -35,6 +35,8 @@ let operator: KubeClient;
 let outsider: KubeClient;
 let unreachable: KubeClient;
 let account: string;
+/** Names of accounts that the policy lets log in. */
+const allowed = new Set<string>();
 
 beforeAll(async () => {
   [operator, outsider] = await Promise.all([clientAs("kms-vault-operator"), clientAs("outsider")]);
@@ -90,6 +92,19 @@ test("an account that is not there, or is not meant for it, is said with what to
     message: expect.stringContaining(`no service account nobody in namespace ${namespace}`),
   });
   await Promise.all([vault.close(), nobody.vault.close()]);
+});
+
+test("one that is not meant for it logs in where the policy lets it, as long as it does", async () => {
+  await annotate(null);
+  allowed.add(account);
+  const { vault, access, clock, metrics } = start();
+  expect(await scene.look(access)).toBe("absent");
+  await renewed(clock, metrics);
+  allowed.delete(account);
+  await clock.advance(clock.nextTimerMs ?? 0);
+  await eventually(async () => expect(await living("k8s")).toEqual([]));
+  expect((await scene.failure(access)).message).toContain("have the policy allow it");
+  await vault.close();
 });
 
 test.each(["k8s", "jwt"] as const)("by %s, in the object's role", async (method) => {
@@ -178,7 +193,7 @@ test("renewed all the same when the account went with its namespace, in which no
 test("1,000 looks as three identities are three logins and three living tokens", async () => {
   const { vault, logs } = vaultOn(server, {
     env: { ...(await scene.user()), ...roles() },
-    serviceAccounts: new ServiceAccounts({ client: operator, audience: "vault" }),
+    serviceAccounts: new ServiceAccounts({ client: operator, audience: "vault", mayLogIn: () => false }),
   });
   const serviceAccount = { namespace, name: account };
   const identities: Identity[] = [
@@ -203,6 +218,7 @@ function start(changes: Partial<Identity> = {}) {
   const serviceAccounts = new ServiceAccounts({
     client: { get: (...call) => client.get(...call), create: (...call) => client.create(...call) },
     audience: "vault",
+    mayLogIn: ({ name }) => allowed.has(name),
   });
   const clock = new FakeClock();
   const metrics = new Requests();

@@ -4,6 +4,7 @@ import { Command, Option } from "commander";
 import { type Config, loadConfig } from "../../config.ts";
 import type { Environment, FlagValues } from "../../config-reader.ts";
 import { type Flag, runFlags, variables } from "../../config-reference.ts";
+import type { LoadedPolicy } from "../../policy/policy-file.ts";
 import type { KubeConnection } from "../../runtime/connection.ts";
 import type { ProcessLogger } from "../../telemetry/logger.ts";
 import { loadKubeAccess } from "../kube-connection.ts";
@@ -43,10 +44,13 @@ interface RunInput {
 async function run({ flags, env, flagProblems, ignored }: RunInput): Promise<number> {
   const access = await loadKubeAccess({ kubeconfig: flags.kubeconfig, env });
   const loaded = loadConfig({ flags, env, namespace: "namespace" in access ? access.namespace : undefined });
-  if ("problems" in loaded || "problem" in access || flagProblems.length > 0) {
+  const policy = flags.policy ? await readPolicy(flags.policy) : undefined;
+  const isBroken = policy !== undefined && "problems" in policy;
+  if ("problems" in loaded || "problem" in access || isBroken || flagProblems.length > 0) {
     const problems = [
       ...flagProblems,
       ...("problems" in loaded ? loaded.problems : []),
+      ...(isBroken ? policy.problems : []),
       ...("problem" in access ? [access.problem] : []),
     ];
     process.stderr.write(problemText(problems));
@@ -57,11 +61,23 @@ async function run({ flags, env, flagProblems, ignored }: RunInput): Promise<num
   if (ignored.length > 0) {
     logger.warn({ ignored }, "arguments from the first one that is no flag on are ignored; write --flag=value");
   }
-  return supervise(loaded.config, access.connection, logger);
+  return supervise(loaded.config, { connection: access.connection, policy }, logger);
+}
+
+async function readPolicy(file: string): Promise<LoadedPolicy | { readonly problems: readonly string[] }> {
+  const { loadPolicy } = await import("../../policy/policy-file.ts");
+  const loaded = await loadPolicy(file);
+  return "problems" in loaded ? { problems: loaded.problems.map((problem) => `--policy ${file}: ${problem}`) } : loaded;
+}
+
+/** What the configuration names, and was found. */
+interface Found {
+  readonly connection: KubeConnection;
+  readonly policy: LoadedPolicy | undefined;
 }
 
 /** Runs the operator, with the process's signals and its last resort for bugs. */
-async function supervise(config: Config, connection: KubeConnection, logger: ProcessLogger): Promise<number> {
+async function supervise(config: Config, found: Found, logger: ProcessLogger): Promise<number> {
   const signal = stopOnSignals(process, {
     onStop: (name) => logger.info({ signal: name }, "stopping; a second signal ends the process at once"),
     exit: (code) => process.exit(code),
@@ -74,7 +90,7 @@ async function supervise(config: Config, connection: KubeConnection, logger: Pro
   process.on("uncaughtException", onBug).on("unhandledRejection", onBug);
   const { runOperator } = await import("../../operator.ts");
   try {
-    return await runOperator(config, { logger, signal, connection });
+    return await runOperator(config, { ...found, logger, signal });
   } catch (error) {
     logger.fatal({ error: asError(error) }, "the operator cannot run");
     return 1;
