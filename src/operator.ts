@@ -190,6 +190,7 @@ function openDoors(config: Config, { connection, logger, policy: loaded }: Opera
       logger,
       clock,
       beforeMutation,
+      keepsToNamespace: loaded !== undefined,
       metrics: metrics.vault,
     }),
     kms: createDecryptor(config.kms, { clock, logger, report: (...call) => metrics.kms.requestDone(...call) }),

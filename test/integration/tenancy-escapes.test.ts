@@ -2,10 +2,14 @@
 // do everything, so that the policy alone stands between. The same ways without a policy show that there is something
 // to be kept out: most reach the other tenant.
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { deleteFinalizer } from "../../src/api/kinds.ts";
+import { eventually } from "../env/eventually.ts";
+import { secretPath } from "../gen/manifests.ts";
 import { policyOf } from "./tenancy-policy.ts";
 import { openTenancy, precious, type Result, type TenancyScene } from "./tenancy-scene.ts";
-import { escapes } from "./tenancy-table.ts";
+import { type Escape, escapes } from "./tenancy-table.ts";
 import { type TemporaryFiles, withFiles } from "./temporary-files.ts";
+import { untilOlder } from "./world.ts";
 
 let files: TemporaryFiles | undefined;
 afterAll(() => files?.[Symbol.asyncDispose]());
@@ -30,11 +34,33 @@ describe("under the policy", () => {
     const found = JSON.stringify({ reason, message, requests });
     expect(escape.expected, found).toContain(reason);
     expect(requests.filter((path) => !tried.scene.isOwn(escape, path))).toEqual([]);
-    const isKv2 = tried.scene.victimOf(escape, id).includes("/data/") && victim?.metadata !== undefined;
-    expect(isKv2 ? victim.data : victim).toEqual(precious);
-    if (isKv2) expect(victim.metadata).toMatchObject({ version: 1, custom_metadata: null });
-    expect(own?.k).not.toBe(precious.k);
+    expect(victim.data).toEqual(precious);
+    if (victim.metadata) expect(victim.metadata).toMatchObject({ version: 1, custom_metadata: null });
+    if (escape.freely === "leaks") expect(own).toBeUndefined();
     expect(message).not.toContain(precious.k);
+  });
+
+  test.each([
+    ["KV v1", { path: "<v1>/<a>/<id>" }],
+    ["KV v2", { path: "<v2>/data/<a>/<id>" }],
+    ["a mount of its own below a common name", { path: "<nest>/<a>/data/<id>" }],
+    ["a mount whose own name ends in data", { path: "<deep>/data/<a>/<id>" }],
+    ["by its label", { path: "<v2>/data/by-label/<label>/<id>" }],
+    ["its own Vault namespace", { path: "kv/data/<id>", vaultNamespace: "<teams>/<a>" }],
+    ["its own Vault namespace, with slashes that mean nothing", { path: "kv/<id>", vaultNamespace: "//<teams>//<a>/" }],
+  ])("the own place stays open: %s", async (title, spec) => {
+    const id = `own-${title.replaceAll(/[^a-z0-9]+/gi, "-").toLowerCase()}`;
+    const escape: Escape = { title, spec, expected: ["Synced"], freely: "fails" };
+    expect(await tried.scene.attempt(escape, id)).toMatchObject({ reason: "Synced" });
+  });
+
+  test("which of the paths are Vault namespaces is asked once for each mount of several segments", async () => {
+    const { scene } = tried;
+    const nested: Escape = { title: "", spec: { path: "<nest>/<a>/data/<id>" }, expected: [], freely: "fails" };
+    expect(await scene.attempt(nested, "asked-once")).toMatchObject({ reason: "Synced" });
+    const since = await scene.mark();
+    expect(await scene.attempt(nested, "asked-no-more")).toMatchObject({ reason: "Synced" });
+    expect(await scene.asked(since, "sys/internal/ui/namespaces")).toEqual([]);
   });
 });
 
@@ -47,6 +73,57 @@ describe("without a policy", () => {
     const touched = requests.some((path) => path === place || path === place.replace("/data/", "/metadata/"));
     const freely = touched ? "reaches" : own?.k === precious.k ? "leaks" : "fails";
     expect(freely, JSON.stringify({ reason, message, requests })).toBe(escape.freely);
+  });
+});
+
+describe("what was written before there was a policy", () => {
+  let scene: TenancyScene;
+  const theirs = ["v2", "v1", "namespace", "moved"] as const;
+  const placeOf = (name: (typeof theirs)[number]): Escape => ({
+    title: name,
+    spec: {
+      path: name === "namespace" ? "<teams>/<b>/kv/data/<id>" : name === "v1" ? "<v1>/<b>/<id>" : "<v2>/data/<b>/<id>",
+    },
+    ...(name === "namespace" && { by: "broad" }),
+    ...(name === "v1" && { victim: "<v1>/<b>/<id>" }),
+    ...(name === "namespace" && { victim: "<teams>/<b>/kv/data/<id>" }),
+    metadata: { finalizers: [deleteFinalizer] },
+    expected: [],
+    freely: "reaches",
+  });
+  beforeAll(async () => {
+    scene = await openTenancy();
+    await scene.start(["--allow-vault-namespaces"]);
+    for (const name of theirs) expect(await scene.attempt(placeOf(name), name)).toMatchObject({ reason: "Synced" });
+    await scene.world.operator.stop();
+    await scene.start(await policyArgs(scene));
+  });
+  afterAll(() => scene[Symbol.asyncDispose]());
+
+  test.each(["v2", "v1", "namespace"] as const)("is not removed with its object: %s", async (name) => {
+    await scene.world.kube.delete(secretPath({ namespace: scene.namespaceOf(placeOf(name)), name }));
+    await eventually(async () => {
+      expect(await scene.verdict(placeOf(name), name)).toMatchObject({ reason: "PolicyDenied" });
+    });
+    expect((await scene.traces(placeOf(name), name, [])).victim.data).toEqual({ k: "of the own" });
+  });
+
+  test("is not removed when its object moves home, and the object says so", async () => {
+    const home = { path: "<v2>/data/<a>/<id>", deletionPolicy: "Destroy" };
+    const { message } = await scene.attempt({ ...placeOf("moved"), spec: home }, "moved");
+    expect(message).toContain("policy");
+    const { victim, own } = await scene.traces(placeOf("moved"), "moved", []);
+    expect([victim.data, own]).toEqual([{ k: "of the own" }, { k: "of the own" }]);
+  });
+
+  test("holds nobody's place: the one whose place it is takes it", async () => {
+    const its: Escape = { ...placeOf("moved"), by: "b", spec: { path: "<v2>/data/<b>/squatted" } };
+    const squatter: Escape = { ...its, by: "a" };
+    expect(await scene.attempt(squatter, "squatter")).toMatchObject({ reason: "PolicyDenied" });
+    await untilOlder(
+      await scene.world.kube.get(secretPath({ namespace: scene.namespaceOf(squatter), name: "squatter" })),
+    );
+    expect(await scene.attempt(its, "owner")).toMatchObject({ reason: "Synced" });
   });
 });
 

@@ -22,8 +22,8 @@ export interface Result {
   readonly message: string;
   /** API paths, with the Vault namespace before them, of all requests for this attempt but the look-ups of mounts. */
   readonly requests: readonly string[];
-  /** What the place that was aimed at holds afterwards. */
-  readonly victim: Answer;
+  /** What the place that was aimed at holds afterwards; on KV v2 also `metadata`. */
+  readonly victim: { readonly data: Answer; readonly metadata?: Answer };
   /** What the place of the same name in the own namespace holds. */
   readonly own: Answer;
 }
@@ -62,10 +62,12 @@ export class TenancyScene implements AsyncDisposable {
     await this.world.start({ args: ["--sync-period-seconds=0", ...args], env: { WATCH_NAMESPACE: watched } });
   }
 
+  /** The namespace that an attempt is made from. */
   namespaceOf({ by = "a" }: Escape): string {
     return this.words[by] ?? "";
   }
 
+  /** API path of what an attempt aims at, with the Vault namespace before it. */
   victimOf({ victim = "<v2>/data/<b>/<id>" }: Escape, id: string): string {
     return this.filled(victim, id);
   }
@@ -78,10 +80,15 @@ export class TenancyScene implements AsyncDisposable {
     return [...trees, `${nest}/${namespace}/`, `${teams}/${namespace}/kv/`].some((tree) => request.startsWith(tree));
   }
 
+  /** Whether an API path is of KV v2: data/ may also be the end of a mount's name. */
+  isKv2(path: string): boolean {
+    return path.includes("/data/") && !path.startsWith(`${this.words["deep"]}/`);
+  }
+
   /** Writes what is to be kept out of reach. */
   async placeVictim(escape: Escape, id: string): Promise<void> {
     const path = this.victimOf(escape, id);
-    await this.world.vault.write(addressOf(path), path.includes("/data/") ? { data: precious } : precious);
+    await this.world.vault.write(addressOf(path), this.isKv2(path) ? { data: precious } : precious);
   }
 
   /** For objects that are to be there, forged and deleted, before the operator looks. */
@@ -98,11 +105,11 @@ export class TenancyScene implements AsyncDisposable {
     const { kube } = this.world;
     const { first, partial, forged } = escape;
     const named = { namespace: this.namespaceOf(escape), name: id };
-    if (forged !== undefined) return this.#verdict(named);
+    if (forged !== undefined) return this.verdict(escape, id);
     if (partial !== undefined) await kube.apply(partialKMSVaultSecret(named, this.filled(partial, id)));
     if (first !== undefined) {
       await kube.apply(this.#manifest({ ...escape, spec: first }, id));
-      expect(await this.#verdict(named)).toMatchObject({ reason: "Synced" });
+      expect(await this.verdict(escape, id)).toMatchObject({ reason: "Synced" });
     }
     try {
       await kube.apply(this.#manifest(escape, id));
@@ -110,7 +117,7 @@ export class TenancyScene implements AsyncDisposable {
       if (error instanceof HttpError && error.status === 422) return { reason: "Refused", message: error.message };
       throw error;
     }
-    return this.#verdict(named);
+    return this.verdict(escape, id);
   }
 
   /** What came of it, but for what the object says. */
@@ -121,18 +128,20 @@ export class TenancyScene implements AsyncDisposable {
   ): Promise<Omit<Result, "reason" | "message">> {
     const { vault } = this.world;
     const place = this.victimOf(escape, id);
+    const found = await vault.read(addressOf(place));
     const own = await vault.read(`${this.words["v2"]}/data/${this.namespaceOf(escape)}/${id}`);
     return {
       requests: asked.map((request) => `${request.namespace}${request.path}`).filter((path) => path.includes(id)),
-      victim: await vault.read(addressOf(place)),
+      victim: this.isKv2(place) ? found : { data: found },
       own: own?.data,
     };
   }
 
-  /** Requests since a mark about any mount of the scene, in whatever Vault namespace. */
-  async asked(since: AuditMark): Promise<AuditedRequest[]> {
-    const requests = await auditRequests(inject("stack").vault, { path: "", since });
-    return requests.filter(({ path }) => !path.startsWith("sys/internal/ui/"));
+  /** Requests since a mark but look-ups of mounts and namespaces, of everybody's; or those for one path. */
+  async asked(since: AuditMark, path?: string): Promise<AuditedRequest[]> {
+    const isLookUp = /^sys\/internal\/ui\//;
+    const requests = await auditRequests(inject("stack").vault, { path: path ?? "", since });
+    return path === undefined ? requests.filter((request) => !isLookUp.test(request.path)) : requests;
   }
 
   mark(): Promise<AuditMark> {
@@ -146,7 +155,9 @@ export class TenancyScene implements AsyncDisposable {
     return kmsVaultSecret(named, this.filled({ secrets: [entry], ...spec }, id), { annotations, ...metadata });
   }
 
-  async #verdict(named: { readonly namespace: string; readonly name: string }) {
+  /** What the object says of its present generation, or of its deletion, once it says anything. */
+  async verdict(escape: Escape, name: string): Promise<Pick<Result, "reason" | "message">> {
+    const named = { namespace: this.namespaceOf(escape), name };
     return eventually(
       async () => {
         const object = await this.world.kube.find(secretPath(named));
