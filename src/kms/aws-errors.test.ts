@@ -17,7 +17,6 @@ function systemError(code: string, more: object = {}): Error {
 const byName: Readonly<Record<string, readonly string[]>> = {
   DecryptingError: [
     "InvalidCiphertextException",
-    "IncorrectKeyException",
     "DisabledException",
     "KMSInvalidStateException",
     "NotFoundException",
@@ -26,6 +25,7 @@ const byName: Readonly<Record<string, readonly string[]>> = {
     "ValidationException",
     "SerializationException",
   ],
+  KeyNotAllowed: ["IncorrectKeyException"],
   KMSAccessDenied: [
     "AccessDeniedException",
     "AccessDenied",
@@ -56,7 +56,7 @@ describe("AWS's name of the error decides", () => {
       const mapped = mapAwsError(sdkError(name), operation);
       expect(mapped).toBeInstanceOf(OperatorError);
       expect(mapped.code).toBe(code);
-      expect(mapped.retry).toBe(code === "DecryptingError" ? "terminal" : "backoff");
+      expect(mapped.retry).toBe(["DecryptingError", "KeyNotAllowed"].includes(code) ? "terminal" : "backoff");
       expect(mapped.message).toContain(name);
     }
   });

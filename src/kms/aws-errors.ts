@@ -2,8 +2,8 @@
 // else of the SDK's error goes on: its message can quote the body of an answer, and that body can hold a plaintext.
 import { type ErrorCode, OperatorError } from "../base/errors.ts";
 
-/** The two calls that the operator makes, by AWS's names. */
-export type KmsOperation = "Decrypt" | "Encrypt";
+/** The calls that the operator makes, by AWS's names; the last is STS's. */
+export type KmsOperation = "Decrypt" | "Encrypt" | "AssumeRole";
 
 /** What is known, and safe to tell, about a failed call. */
 export interface AwsFailure {
@@ -13,6 +13,8 @@ export interface AwsFailure {
   readonly status?: number;
   readonly requestId?: string;
   readonly attempts?: number;
+  /** The SDK found the machine's clock to be wrong; a second attempt allows for it. */
+  readonly isClockCorrected?: boolean;
   /** Node's code of a failed system call or connection ("ECONNREFUSED"). */
   readonly systemCode?: string;
 }
@@ -60,8 +62,8 @@ const rules: ReadonlyMap<string, Rule> = new Map<string, Rule>([
   [
     "IncorrectKeyException",
     {
-      code: "DecryptingError",
-      text: "found the ciphertext to be made with another key than the one named; encrypt the value again with that key",
+      code: "KeyNotAllowed",
+      text: "found the value to be encrypted with another key than spec.kmsKeyId, --kms-allowed-keys or the policy names; encrypt it again with that key",
     },
   ],
   ["DisabledException", { code: "DecryptingError", text: "has the key disabled; enable it", quote: true }],
@@ -138,6 +140,7 @@ const badInput: Readonly<Record<KmsOperation, Rule>> = {
     code: "DecryptingError",
     text: "does not take the request: a value has 1 to 4096 bytes, and the key is a key id, a key ARN or an alias; correct them",
   },
+  AssumeRole: { code: "KMSAccessDenied", text: "cannot be asked as the role: STS does not take its ARN", quote: true },
 };
 
 const badInputNames: ReadonlySet<string> = new Set([
@@ -157,6 +160,7 @@ export function describeAwsFailure(error: unknown): AwsFailure {
     ...($metadata?.httpStatusCode !== undefined && { status: $metadata.httpStatusCode }),
     ...($metadata?.requestId !== undefined && { requestId: $metadata.requestId }),
     ...($metadata?.attempts !== undefined && { attempts: $metadata.attempts }),
+    ...($metadata?.clockSkewCorrected === true && { isClockCorrected: true }),
     ...(code !== undefined && { systemCode: code }),
   };
 }
@@ -216,7 +220,12 @@ interface ErrorFields {
   readonly address?: string;
   readonly hostname?: string;
   readonly port?: number;
-  readonly $metadata?: { readonly httpStatusCode?: number; readonly requestId?: string; readonly attempts?: number };
+  readonly $metadata?: {
+    readonly httpStatusCode?: number;
+    readonly requestId?: string;
+    readonly attempts?: number;
+    readonly clockSkewCorrected?: boolean;
+  };
 }
 
 function fieldsOf(error: unknown): ErrorFields {

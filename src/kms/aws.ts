@@ -1,55 +1,53 @@
-// AWS KMS as Decryptor and Encryptor, over AWS's SDK: the only file that touches it. The SDK itself reads the
-// environment and the shared files for region, credentials (IRSA, Pod Identity, ECS, EC2, keys), endpoint
-// (AWS_ENDPOINT_URL, AWS_ENDPOINT_URL_KMS) and retries (AWS_RETRY_MODE, AWS_MAX_ATTEMPTS).
-import { DecryptCommand, EncryptCommand, KMSClient } from "@aws-sdk/client-kms";
-import { NodeHttpHandler } from "@smithy/node-http-handler";
-import pLimit, { type LimitFunction } from "p-limit";
+// AWS KMS as Decryptor and Encryptor, over AWS's SDK. The SDK itself reads the environment and the shared files for
+// region, credentials (IRSA, Pod Identity, ECS, EC2, keys), endpoint (AWS_ENDPOINT_URL, AWS_ENDPOINT_URL_KMS) and the
+// number of attempts (AWS_MAX_ATTEMPTS); the attempts themselves are ours, because each needs a turn (budget.ts).
+import { DecryptCommand, EncryptCommand } from "@aws-sdk/client-kms";
+import { type Clock, systemClock } from "../base/clock.ts";
 import { OperatorError } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import { Plaintext } from "../base/plaintext.ts";
-import { describeAwsFailure, type KmsOperation, mapAwsError } from "./aws-errors.ts";
+import { backoffDelay } from "../base/retry.ts";
+import { type AwsClient, AwsClients, type LearntLimit } from "./aws-clients.ts";
+import { type AwsFailure, describeAwsFailure, type KmsOperation, mapAwsError } from "./aws-errors.ts";
+import { aliasesIn, chooseKey, isListed, notAllowed, regionOfKey } from "./aws-keys.ts";
+import type { Result } from "./budget.ts";
 import type { DecryptCall, EncryptionContext, EncryptRequest, Encryptor } from "./cipher.ts";
+import { isRoleArn } from "./credentials.ts";
 
 export interface AwsKmsOptions {
-  /** Absent: AWS_REGION, then the shared config file. */
+  /** Where no key says otherwise. Absent: AWS_REGION, then the shared config file. */
   readonly region?: string;
-  /** Absent: AWS_ENDPOINT_URL_KMS, AWS_ENDPOINT_URL, the shared config file, then AWS's own for the region. */
+  /** Of all regions. Absent: AWS_ENDPOINT_URL_KMS, AWS_ENDPOINT_URL, the shared config file, then AWS's own. */
   readonly endpoint?: string;
-  /** Gets one debug line for each failed call, with AWS's request id. */
+  /** The AWS role to ask as, where a call names none. Absent: the identity that the credential chain gives. */
+  readonly roleArn?: string;
+  /** Key ARNs, key ids, alias names and alias ARNs; those of other key services do not matter. Absent: any key. */
+  readonly allowedKeys?: readonly string[];
+  /** Gets one debug line for each failed attempt, with AWS's request id. */
   readonly logger?: Logger;
-  /** Calls under way at once, and connections at most; the others wait in order. Default 64. */
+  readonly clock?: Clock;
+  /** Attempts under way at once, per region and account; the others wait. Default 64. */
   readonly maxInFlight?: number;
-  /** Longest wait for a connection, in milliseconds. Default 2000. */
+  /** Attempts per second, per region and account. Absent: as many as KMS lets through. */
+  readonly perSecond?: number;
+  /** Longest wait for a connection, in milliseconds. Default 1000. */
   readonly connectTimeoutMs?: number;
-  /** Longest wait for an answer, in milliseconds, for each attempt. Default 5000. */
+  /** Longest wait for an answer, in milliseconds, for each attempt. Default 2000; KMS answers within 100. */
   readonly requestTimeoutMs?: number;
 }
 
-/**
- * AWS KMS of one region, with AWS's default credential chain. Touches no network until the first call.
- *
- * Retries are the SDK's `standard` mode, 3 attempts: the workqueue above backs off by itself, object by object.
- * `adaptive` would hold back all calls of the process after one throttling, edits included, in a wait that no abort
- * signal ends and that can exceed any time-out of ours.
- */
+/** A throttled attempt is made again when the budget says so, but no more often than this. */
+const mostAttempts = 10;
+const retryDelay = { baseMs: 100, maxMs: 1_000 };
+/** An alias that came to mean another key is noticed after this time, ms. */
+const aliasMs = 300_000;
+
+/** AWS KMS of all regions, with AWS's default credential chain. Touches no network until the first call. */
 export function createAwsKms(options: AwsKmsOptions = {}): AwsKms {
-  const { region, endpoint, logger, maxInFlight = 64, connectTimeoutMs = 2_000, requestTimeoutMs = 5_000 } = options;
-  const agent = { keepAlive: true, maxSockets: maxInFlight };
-  // The client gets no logger: the SDK logs what a command gave back, and that is the plaintext.
-  const client = new KMSClient({
-    ...(region !== undefined && { region }),
-    ...(endpoint !== undefined && { endpoint }),
-    requestHandler: new NodeHttpHandler({
-      connectionTimeout: connectTimeoutMs,
-      requestTimeout: requestTimeoutMs,
-      // Without it the SDK only prints a warning; and it counts to the headers, so the socket guards the body.
-      throwOnRequestTimeout: true,
-      socketTimeout: requestTimeoutMs,
-      httpAgent: agent,
-      httpsAgent: agent,
-    }),
-  });
-  return new AwsKms(client, maxInFlight, logger);
+  const { clock = systemClock, maxInFlight = 64, perSecond = Number.POSITIVE_INFINITY } = options;
+  const { connectTimeoutMs = 1_000, requestTimeoutMs = 2_000 } = options;
+  const limits = { clock, maxInFlight, perSecond, connectTimeoutMs, requestTimeoutMs };
+  return new AwsKms(new AwsClients({ ...options, ...limits }), { ...options, clock });
 }
 
 /** A ciphertext blob as KMS's Encrypt returned it, and what it was encrypted with. */
@@ -58,28 +56,40 @@ export interface BlobRequest {
   readonly encryptionContext: EncryptionContext;
 }
 
+/** What KMS says to Decrypt. */
+interface Decrypted {
+  readonly bytes: Uint8Array;
+  /** ARN of the key that it was encrypted with. */
+  readonly keyArn: string | undefined;
+}
+
 /** Made by `createAwsKms`. */
 export class AwsKms implements Encryptor {
-  readonly #client: KMSClient;
-  readonly #limit: LimitFunction;
-  readonly #logger: Logger | undefined;
+  readonly #clients: AwsClients;
+  readonly #options: AwsKmsOptions & { readonly clock: Clock };
 
-  constructor(client: KMSClient, maxInFlight: number, logger: Logger | undefined) {
-    this.#client = client;
-    this.#limit = pLimit(maxInFlight);
-    this.#logger = logger;
+  constructor(clients: AwsClients, options: AwsKmsOptions & { readonly clock: Clock }) {
+    this.#clients = clients;
+    this.#options = options;
   }
 
   /**
    * An aborted call is `KMSUnavailable`.
    * @throws OperatorError see `Decryptor`
    */
-  async decrypt({ ciphertext, encryptionContext }: BlobRequest, { signal }: DecryptCall = {}): Promise<Plaintext> {
-    const command = new DecryptCommand({ CiphertextBlob: ciphertext, EncryptionContext: { ...encryptionContext } });
-    const bytes = await this.#call("Decrypt", signal, async (abort) => {
-      return (await this.#client.send(command, abort)).Plaintext;
+  async decrypt(request: BlobRequest, call: DecryptCall = {}): Promise<Plaintext> {
+    const { keyId, region, lists } = chooseKey(this.#options.allowedKeys, call);
+    return await this.#with(region, call, async (client) => {
+      const decrypted = await this.#decrypt(client, request, keyId, call);
+      for (const list of lists) {
+        if (await this.#isAllowed(list, { client, request, call, decrypted })) continue;
+        decrypted.bytes.fill(0);
+        throw notAllowed(
+          `the value was encrypted with ${decrypted.keyArn ?? "an unknown key"}, which --kms-allowed-keys or the policy does not list; encrypt it again with an allowed key`,
+        );
+      }
+      return new Plaintext(decrypted.bytes);
     });
-    return new Plaintext(bytes);
   }
 
   /**
@@ -87,43 +97,170 @@ export class AwsKms implements Encryptor {
    * @throws OperatorError see `Encryptor`
    */
   async encrypt({ keyId, plaintext, encryptionContext }: EncryptRequest, signal?: AbortSignal): Promise<Uint8Array> {
-    const command = new EncryptCommand({
-      KeyId: keyId,
-      Plaintext: plaintext.open(),
-      EncryptionContext: { ...encryptionContext },
+    const input = { KeyId: keyId, Plaintext: plaintext.open(), EncryptionContext: { ...encryptionContext } };
+    const call: DecryptCall = { isUrgent: true, ...(signal && { signal }) };
+    const region = keyId.startsWith("arn:") ? regionOfKey(keyId) : undefined;
+    return await this.#with(region, call, async (client) => {
+      return await this.#attempts("Encrypt", client, call, async (abort) => {
+        return there((await client.kms.send(new EncryptCommand(input), abort)).CiphertextBlob);
+      });
     });
-    return await this.#call("Encrypt", signal, async (abort) => {
-      return (await this.#client.send(command, abort)).CiphertextBlob;
-    });
+  }
+
+  /** What KMS's throttling has taught us, for each region and account where it does throttle. */
+  learntLimits(): LearntLimit[] {
+    return this.#clients.learntLimits();
   }
 
   /** Closes the idle connections; calls under way fail. */
   close(): void {
-    this.#client.destroy();
+    this.#clients.close();
   }
 
-  async #call(
-    operation: KmsOperation,
-    signal: AbortSignal | undefined,
-    send: (options: { abortSignal?: AbortSignal }) => Promise<Uint8Array | undefined>,
-  ): Promise<Uint8Array> {
-    try {
-      const bytes = await this.#limit(async () => {
-        signal?.throwIfAborted();
-        return await send(signal === undefined ? {} : { abortSignal: signal });
+  /** Runs `work` with the client for a region and the call's role, which stays open as long. */
+  async #with<T>(
+    region: string | undefined,
+    { roleArn = this.#options.roleArn }: DecryptCall,
+    work: (client: AwsClient) => Promise<T>,
+  ): Promise<T> {
+    if (roleArn !== undefined && !isRoleArn(roleArn)) {
+      throw new OperatorError("KMSAccessDenied", "the AWS role is no ARN of an IAM role; correct spec.kmsRoleArn", {
+        retry: "terminal",
       });
-      if (bytes === undefined) throw new TypeError("the answer lacks the one member that it is for");
-      return bytes;
-    } catch (error) {
-      if (signal?.aborted === true) {
-        throw new OperatorError(
-          "KMSUnavailable",
-          `the KMS call was cancelled (${operation}); it is tried again by itself`,
-        );
-      }
-      const mapped = mapAwsError(error, operation);
-      this.#logger?.debug({ operation, code: mapped.code, failure: describeAwsFailure(error) }, "KMS call failed");
-      throw mapped;
+    }
+    const client = await this.#clients.of(region, roleArn).catch((error: unknown) => {
+      throw mapAwsError(error, "Decrypt");
+    });
+    client.calls += 1;
+    try {
+      return await work(client);
+    } finally {
+      client.calls -= 1;
     }
   }
+
+  #decrypt(
+    client: AwsClient,
+    { ciphertext, encryptionContext }: BlobRequest,
+    keyId: string | undefined,
+    call: DecryptCall,
+  ): Promise<Decrypted> {
+    const command = new DecryptCommand({
+      CiphertextBlob: ciphertext,
+      EncryptionContext: { ...encryptionContext },
+      ...(keyId !== undefined && { KeyId: keyId }),
+    });
+    return this.#attempts("Decrypt", client, call, async (abort) => {
+      const { Plaintext: bytes, KeyId: keyArn } = await client.kms.send(command, abort);
+      return { bytes: there(bytes), keyArn };
+    });
+  }
+
+  /** Whether a list has the key of an answer. What its aliases stand for is found out by trying them. */
+  async #isAllowed(
+    list: readonly string[],
+    { client, request, call, decrypted: { keyArn } }: Answer,
+  ): Promise<boolean> {
+    if (keyArn === undefined) return false;
+    if (isListed(list, keyArn)) return true;
+    const unknown: string[] = [];
+    for (const alias of aliasesIn(list, client.region)) {
+      const seen = client.aliases.get(alias);
+      if (seen === undefined || seen.until < this.#options.clock.monotonic()) unknown.push(alias);
+      else if (seen.keyArn === keyArn) return true;
+    }
+    for (const alias of unknown) if (await this.#standsFor(alias, { client, request, call })) return true;
+    return false;
+  }
+
+  /** Whether the value can be decrypted by that alias. */
+  async #standsFor(alias: string, { client, request, call }: Omit<Answer, "decrypted">): Promise<boolean> {
+    try {
+      const { bytes, keyArn } = await this.#decrypt(client, request, alias, call);
+      bytes.fill(0);
+      if (keyArn !== undefined) {
+        client.aliases.set(alias, { keyArn, until: this.#options.clock.monotonic() + aliasMs });
+      }
+      return true;
+    } catch (error) {
+      // Of another key, or none: KMS has decrypted the value before, so it is the alias that it does not like.
+      const isOther = error instanceof OperatorError && (error.retry === "terminal" || error.code === "KMSAccessDenied");
+      if (isOther) return false;
+      throw error;
+    }
+  }
+
+  /** One call in as many attempts as it takes and may have. */
+  async #attempts<T>(
+    operation: KmsOperation,
+    client: AwsClient,
+    call: DecryptCall,
+    send: (options: { abortSignal?: AbortSignal }) => Promise<T>,
+  ): Promise<T> {
+    const { signal } = call;
+    const abort = signal === undefined ? {} : { abortSignal: signal };
+    for (let attempt = 1; ; attempt += 1) {
+      if (signal?.aborted === true) throw cancelled(operation);
+      const entering = client.budget.enter(call, attempt > 1);
+      const turn = entering instanceof Promise ? await entering : entering;
+      try {
+        const answer = await send(abort);
+        client.budget.leave(turn, "ok");
+        return answer;
+      } catch (error) {
+        const failed = this.#failed(operation, error, signal);
+        client.budget.leave(turn, failed.result, failed.error);
+        if (failed.result === "silent") client.dropIdle();
+        if (attempt >= (await attemptsFor(failed, client))) throw failed.error;
+        if (failed.result !== "throttled") await this.#options.clock.sleep(backoffDelay(attempt - 1, retryDelay), signal);
+      }
+    }
+  }
+
+  #failed(operation: KmsOperation, error: unknown, signal: AbortSignal | undefined): Failed {
+    if (signal?.aborted === true) return { result: "aborted", error: cancelled(operation), isSkewed: false };
+    const failure = describeAwsFailure(error);
+    const mapped = error instanceof OperatorError ? error : mapAwsError(error, operation);
+    this.#options.logger?.debug({ operation, code: mapped.code, failure }, "KMS call failed");
+    return { result: resultOf(mapped, failure), error: mapped, isSkewed: failure.isClockCorrected === true };
+  }
+}
+
+/** Something that KMS decrypted, and where to ask more about it. */
+interface Answer {
+  readonly client: AwsClient;
+  readonly request: BlobRequest;
+  readonly call: DecryptCall;
+  readonly decrypted: Decrypted;
+}
+
+/** An attempt that failed. */
+interface Failed {
+  readonly result: Result;
+  readonly error: OperatorError;
+  /** The machine's clock is wrong, which AWS's SDK has noticed now. */
+  readonly isSkewed: boolean;
+}
+
+/** How many attempts a call may have that failed like this. */
+async function attemptsFor({ result, error, isSkewed }: Failed, { kms }: AwsClient): Promise<number> {
+  const isPassing = error.code === "KMSUnavailable" || result === "throttled" || isSkewed;
+  if (result === "aborted" || !isPassing) return 1;
+  const configured = await kms.config.maxAttempts();
+  return result === "throttled" && configured > 1 ? mostAttempts : configured;
+}
+
+function resultOf({ code }: OperatorError, { name, status, systemCode }: AwsFailure): Result {
+  if (code === "KMSThrottled") return "throttled";
+  const isSilent = status === undefined && (systemCode !== undefined || name === "TimeoutError");
+  return code === "KMSUnavailable" && isSilent ? "silent" : "refused";
+}
+
+function there(bytes: Uint8Array | undefined): Uint8Array {
+  if (bytes === undefined) throw new TypeError("the answer lacks the one member that it is for");
+  return bytes;
+}
+
+function cancelled(operation: KmsOperation): OperatorError {
+  return new OperatorError("KMSUnavailable", `the KMS call was cancelled (${operation}); it is tried again by itself`);
 }

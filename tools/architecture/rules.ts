@@ -61,13 +61,14 @@ export const reserved: readonly Reserved[] = [
     allowed: ["runtime/client.ts", "runtime/connection.ts"],
   },
   { what: "the network", pattern: network, within: "vault/", allowed: ["vault/connections.ts", "vault/tls-files.ts"] },
-  { what: "the network", pattern: network, within: "kms/", allowed: ["kms/emulator/"] },
+  // aws-clients.ts hands AWS's SDK the agents that it is to use.
+  { what: "the network", pattern: network, within: "kms/", allowed: ["kms/emulator/", "kms/aws-clients.ts"] },
   // The rest of it answers questions and makes certificates; it opens no connection.
   { what: "the network", pattern: network, within: "webhook/", allowed: ["webhook/server.ts"] },
   {
     what: "the AWS SDK",
     pattern: /^@(aws-sdk|smithy)\//,
-    allowed: ["kms/aws.ts", "kms/credentials.ts", "vault/auth/iam.ts", "vault/auth/iam-signature.ts"],
+    allowed: ["kms/aws.ts", "kms/aws-clients.ts", "kms/credentials.ts", "vault/auth/iam.ts", "vault/auth/iam-signature.ts"],
     alsoTypes: true,
   },
   { what: "the Kubernetes client library", pattern: /^@kubernetes\//, allowed: ["cli/kube-connection.ts"] },

@@ -97,7 +97,7 @@ class Service {
     const target = String(request.headers["x-amz-target"] ?? "");
     const operation = target.startsWith(targetPrefix) ? target.slice(targetPrefix.length) : "unknown";
     this.#calls.arrived(operation);
-    const { latencyMs, failure } = this.#faults.judge(operation);
+    const { latencyMs, failure } = this.#faults.judge(operation, regionOf(request.headers.authorization));
     const finish = () => {
       if (failure === "reset" || failure === "hang") {
         this.#calls.ended(failure);
@@ -136,7 +136,7 @@ class Service {
   #perform(request: IncomingMessage, operation: string, body: string): object {
     const perform = operations.get(operation);
     if (request.method !== "POST" || perform === undefined) throw new AwsError("UnknownOperationException");
-    const authorization = request.headers.authorization;
+    const { authorization } = request.headers;
     if (authorization === undefined) {
       throw new AwsError("MissingAuthenticationTokenException", "Request is missing Authentication Token");
     }
@@ -145,8 +145,8 @@ class Service {
 }
 
 /** The region of a signature: `… Credential=<key id>/<date>/<region>/kms/aws4_request, …`. */
-function regionOf(authorization: string): string {
-  return /Credential=[^/]+\/\d+\/([^/]+)\//.exec(authorization)?.[1] ?? defaultRegion;
+function regionOf(authorization: string | undefined): string {
+  return /Credential=[^/]+\/\d+\/([^/]+)\//.exec(authorization ?? "")?.[1] ?? defaultRegion;
 }
 
 function send(response: ServerResponse, status: number, type: string, json: object): void {

@@ -15,6 +15,8 @@ const faultsSchema = z.strictObject({
   accessDenied: z.boolean().optional(),
   /** Only these operations ("Decrypt"); absent: all. */
   operations: z.array(z.string()).optional(),
+  /** Only these regions ("eu-west-1"), as requests are signed for; absent: all. */
+  regions: z.array(z.string()).optional(),
   /** Ends by itself after so many affected calls. */
   times: z.number().int().min(1).optional(),
 });
@@ -66,10 +68,11 @@ export class Faults {
     return this.#settings;
   }
 
-  /** Decides about the next call of an operation. */
-  judge(operation: string): Verdict {
-    const { operations, latencyMs = 0 } = this.#settings;
-    if (this.#remaining <= 0 || (operations !== undefined && !operations.includes(operation))) return noFault;
+  /** Decides about the next call of an operation in a region. */
+  judge(operation: string, region: string): Verdict {
+    const { operations, regions, latencyMs = 0 } = this.#settings;
+    const isMeant = (operations?.includes(operation) ?? true) && (regions?.includes(region) ?? true);
+    if (this.#remaining <= 0 || !isMeant) return noFault;
     const failure = this.#failure();
     if (failure !== undefined || latencyMs > 0) this.#remaining -= 1;
     return { latencyMs, failure };

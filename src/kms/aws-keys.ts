@@ -1,0 +1,94 @@
+// Which AWS keys may decrypt a value: what the object names, what the operator allows and what the policy allows. Pure.
+// A value's key is known for sure only from KMS's answer, so that is where it is checked.
+import { OperatorError } from "../base/errors.ts";
+import type { DecryptCall } from "./cipher.ts";
+
+/** Region as it may stand in an ARN that somebody else wrote: it becomes part of a host name. */
+const region = /^[a-z]{2,4}(-[a-z]{2,12}){1,3}-\d{1,2}$/;
+const arnForm = /^arn:aws(?:-[a-z]+)*:kms:([^:]*):\d{12}:(key\/[A-Za-z0-9-]+|alias\/[A-Za-z0-9/_-]+)$/;
+const idForm = /^(mrk-[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})$/;
+const aliasForm = /^alias\/[A-Za-z0-9/_-]{1,250}$/;
+
+/** A key as AWS names it: ARN of a key or alias, key id, alias name. */
+interface KeyName {
+  readonly isAlias: boolean;
+  /** Of an ARN. */
+  readonly region?: string;
+}
+
+/** What is to be asked of KMS for one value, and what its answer is to be held against. */
+export interface KeyChoice {
+  /** Goes to KMS as `KeyId`. Absent: KMS finds it in the ciphertext. */
+  readonly keyId?: string;
+  /** Where the key is; absent: in the operator's own region. */
+  readonly region?: string;
+  /** The key of the answer must be on each of these. Empty: KMS itself sees to it. */
+  readonly lists: readonly (readonly string[])[];
+}
+
+/** Whether `text` is the ARN of a key or alias, in a region that can be one; a key id; or the name of an alias. */
+export function isAwsKey(text: string): boolean {
+  return parse(text) !== undefined;
+}
+
+/**
+ * @param text key id, key ARN, alias name or alias ARN
+ * @returns the region of an ARN
+ * @throws OperatorError `KeyNotAllowed` when it is none of these
+ */
+export function regionOfKey(text: string): string | undefined {
+  const name = parse(text);
+  if (name !== undefined) return name.region;
+  throw notAllowed("the key that is named is no AWS KMS key; name a key ARN, a key id, alias/<name> or an alias ARN");
+}
+
+/**
+ * @param operatorKeys `--kms-allowed-keys`; absent: any
+ * @throws OperatorError `KeyNotAllowed` when it is clear already that no key will do
+ */
+export function chooseKey(
+  operatorKeys: readonly string[] | undefined,
+  { keyId, allowedKeys }: Pick<DecryptCall, "keyId" | "allowedKeys">,
+): KeyChoice {
+  const keyRegion = keyId === undefined ? undefined : regionOfKey(keyId);
+  const named = { ...(keyId !== undefined && { keyId }), ...(keyRegion !== undefined && { region: keyRegion }) };
+  const lists = [operatorKeys, allowedKeys]
+    .filter((list) => list !== undefined && !list.includes("*"))
+    .map((list = []) => list.filter(isAwsKey));
+  if (lists.some((list) => list.length === 0)) {
+    throw notAllowed("no AWS KMS key may be used; --kms-allowed-keys, or the policy, lists none");
+  }
+  const open = lists.filter((list) => keyId === undefined || !list.includes(keyId));
+  // Asked for by its name, an alias needs no permission but its own (the condition kms:RequestAlias).
+  const [only, ...others] = open.length === 1 ? (open[0] ?? []) : [];
+  if (keyId === undefined && only !== undefined && others.length === 0) {
+    const onlyRegion = parse(only)?.region;
+    return { keyId: only, ...(onlyRegion !== undefined && { region: onlyRegion }), lists: [] };
+  }
+  return { ...named, lists: open };
+}
+
+/** Whether the key with that ARN, out of KMS's answer, is on the list by its ARN or its id. */
+export function isListed(list: readonly string[], keyArn: string): boolean {
+  return list.includes(keyArn) || list.includes(keyArn.slice(keyArn.lastIndexOf("/") + 1));
+}
+
+/** The aliases of a list that can be asked about in that region. */
+export function aliasesIn(list: readonly string[], inRegion: string): string[] {
+  return list.filter((text) => {
+    const name = parse(text);
+    return name?.isAlias === true && (name.region ?? inRegion) === inRegion;
+  });
+}
+
+/** The error for a key that may not be used. */
+export function notAllowed(why: string): OperatorError {
+  return new OperatorError("KeyNotAllowed", `${why}; nothing of the value was used`);
+}
+
+function parse(text: string): KeyName | undefined {
+  if (idForm.test(text)) return { isAlias: false };
+  if (aliasForm.test(text)) return { isAlias: true };
+  const [, keyRegion = "", resource = ""] = arnForm.exec(text) ?? [];
+  return region.test(keyRegion) ? { isAlias: resource.startsWith("alias/"), region: keyRegion } : undefined;
+}

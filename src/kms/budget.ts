@@ -1,0 +1,216 @@
+// What one account may ask of KMS in one region, and who may ask next. Urgent calls go before others. Nobody waits long
+// for a key service that is slow to let calls in or gives no answer: the workers who would wait are needed by the
+// objects of other regions and other key services.
+import type { Clock } from "../base/clock.ts";
+import { OperatorError } from "../base/errors.ts";
+import { AdaptiveRate } from "./adaptive-rate.ts";
+import type { DecryptCall } from "./cipher.ts";
+
+/** What came of an attempt. `silent`: no answer. `aborted`: by us. */
+export type Result = "ok" | "refused" | "throttled" | "silent" | "aborted";
+
+/** One attempt under way. */
+export interface Turn {
+  /** Monotonic, ms. */
+  readonly sentAt: number;
+  readonly isProbe: boolean;
+}
+
+export interface BudgetOptions {
+  /** Attempts under way at once. */
+  readonly maxInFlight: number;
+  /** Attempts per second at most; Infinity: as many as KMS lets through. */
+  readonly perSecond: number;
+  readonly clock: Clock;
+}
+
+/** A call that would wait longer for its turn is refused, unless it is urgent or one of its entries was let in, ms. */
+const longestWaitMs = 1_000;
+/** Throttled for so long without a break, nothing gets through, ms. */
+const blockedMs = 2_000;
+
+/**
+ * `open`: up to `maxInFlight` attempts at once. `suspect`: one got no answer, and none has been heard since; a single
+ * attempt (the probe) shows whether the others may go on, and they wait for it. `down`: nor did the probe, or all was
+ * throttled; one call at a time is let in to try, the others fail at once with what it failed with. Any answer opens.
+ */
+type State = "open" | "suspect" | "down";
+
+interface Waiter {
+  readonly call: DecryptCall;
+  readonly go: (turn: Turn) => void;
+  readonly fail: (error: OperatorError) => void;
+}
+
+export class Budget {
+  readonly #options: BudgetOptions;
+  readonly #rate: AdaptiveRate;
+  readonly #urgent: Waiter[] = [];
+  readonly #ordinary: Waiter[] = [];
+  /** Calls of which one entry was let in: the others are, too, however long it takes. */
+  readonly #letIn = new WeakSet<DecryptCall>();
+  #state: State = "open";
+  /** Why it is down. */
+  #trouble: OperatorError | undefined;
+  #isProbing = false;
+  /** While down: whose attempt is the probe. */
+  #prober: DecryptCall | undefined;
+  #inFlight = 0;
+  #answeredAt = Number.NEGATIVE_INFINITY;
+  #throttledSince = Number.NEGATIVE_INFINITY;
+  #throttledAt = Number.NEGATIVE_INFINITY;
+  /** Whether it wakes up by itself when the next turn is due. */
+  #isTimed = false;
+
+  constructor(options: BudgetOptions) {
+    this.#options = options;
+    this.#rate = new AdaptiveRate(options.perSecond);
+  }
+
+  /** Attempts per second that KMS's throttling has taught us; undefined while it does not throttle. */
+  get learntLimit(): number | undefined {
+    const now = this.#options.clock.monotonic();
+    return this.#rate.isLowered(now) ? this.#rate.limit(now) : undefined;
+  }
+
+  /**
+   * Waits for a turn. Whoever gets one gives it back by `leave`.
+   * @param call the same for everything that belongs together
+   * @param isRetry of an attempt that failed: before those that have not been tried
+   * @throws OperatorError `KMSThrottled` or `KMSUnavailable` when there is none to be had soon
+   */
+  enter(call: DecryptCall, isRetry = false): Turn | Promise<Turn> {
+    const refusal = this.#refusal(call, isRetry);
+    if (refusal !== undefined) throw refusal;
+    if (this.#waiting === 0 && this.#mayGo()) return this.#start();
+    return this.#wait(call, isRetry);
+  }
+
+  /** @param failure what the attempt failed with */
+  leave(turn: Turn, result: Result, failure?: OperatorError): void {
+    const now = this.#options.clock.monotonic();
+    this.#inFlight -= 1;
+    if (turn.isProbe) this.#isProbing = false;
+    if (result === "silent") this.#heardNothing(turn, failure);
+    else if (result === "throttled") this.#wasThrottled(turn, now, failure);
+    else if (result !== "aborted") this.#heard(result, now);
+    if (!this.#isProbing && this.#waiting === 0) this.#prober = undefined;
+    this.#dispatch();
+  }
+
+  get #waiting(): number {
+    return this.#urgent.length + this.#ordinary.length;
+  }
+
+  #refusal(call: DecryptCall, isRetry: boolean): OperatorError | undefined {
+    const isDown = this.#state === "down";
+    if (isDown && (isRetry || (this.#prober !== undefined && this.#prober !== call))) return this.#trouble;
+    if (call.isUrgent !== true && !this.#letIn.has(call)) {
+      const waitMs = this.#rate.waitMs(this.#options.clock.monotonic(), this.#waiting);
+      if (waitMs > longestWaitMs) return busy();
+      this.#letIn.add(call);
+    }
+    if (isDown) this.#prober = call;
+    return undefined;
+  }
+
+  #heard(result: "ok" | "refused", now: number): void {
+    this.#answeredAt = now;
+    this.#state = "open";
+    if (result === "ok") {
+      this.#rate.passed(now);
+      this.#throttledAt = Number.NEGATIVE_INFINITY;
+    }
+  }
+
+  #wasThrottled({ sentAt }: Turn, now: number, failure: OperatorError | undefined): void {
+    this.#answeredAt = now;
+    this.#rate.throttled(sentAt, now);
+    if (now - this.#throttledAt > blockedMs) this.#throttledSince = now;
+    this.#throttledAt = now;
+    if (this.#state === "down" || now - this.#throttledSince >= blockedMs) this.#goDown(failure);
+    else this.#state = "open";
+  }
+
+  #heardNothing({ sentAt, isProbe }: Turn, failure: OperatorError | undefined): void {
+    if (isProbe) this.#goDown(failure);
+    else if (this.#state === "open" && sentAt >= this.#answeredAt) this.#state = "suspect";
+  }
+
+  /** Everybody who waits fails as the probe did. */
+  #goDown(failure: OperatorError | undefined): void {
+    this.#state = "down";
+    this.#trouble = failure;
+    const waiting = [...this.#urgent.splice(0), ...this.#ordinary.splice(0)];
+    for (const { fail } of waiting) fail(failure ?? busy());
+  }
+
+  #mayGo(): boolean {
+    const { maxInFlight, clock } = this.#options;
+    const isFree = this.#state === "open" ? this.#inFlight < maxInFlight : !this.#isProbing;
+    return isFree && this.#rate.waitMs(clock.monotonic()) === 0;
+  }
+
+  #start(): Turn {
+    this.#rate.take();
+    this.#inFlight += 1;
+    const isProbe = this.#state !== "open";
+    if (isProbe) this.#isProbing = true;
+    return { sentAt: this.#options.clock.monotonic(), isProbe };
+  }
+
+  #wait(call: DecryptCall, isRetry: boolean): Promise<Turn> {
+    return new Promise((resolve, reject) => {
+      const { signal, isUrgent = false } = call;
+      const lane = isUrgent ? this.#urgent : this.#ordinary;
+      const settled = () => signal?.removeEventListener("abort", abort);
+      const waiter: Waiter = {
+        call,
+        go: (turn) => {
+          settled();
+          resolve(turn);
+        },
+        fail: (error) => {
+          settled();
+          reject(error);
+        },
+      };
+      const abort = () => {
+        lane.splice(lane.indexOf(waiter), 1);
+        if (!this.#isProbing && this.#waiting === 0) this.#prober = undefined;
+        reject(new OperatorError("KMSUnavailable", "the wait for KMS was cancelled; it is tried again by itself"));
+      };
+      signal?.addEventListener("abort", abort, { once: true });
+      if (isRetry) lane.unshift(waiter);
+      else lane.push(waiter);
+      this.#dispatch();
+    });
+  }
+
+  #dispatch(): void {
+    while (this.#waiting > 0 && this.#mayGo()) {
+      const waiter = this.#urgent.shift() ?? this.#ordinary.shift();
+      waiter?.go(this.#start());
+    }
+    if (this.#waiting > 0 && !this.#isTimed) void this.#wakeUp();
+  }
+
+  async #wakeUp(): Promise<void> {
+    const { clock } = this.#options;
+    const waitMs = this.#rate.waitMs(clock.monotonic());
+    // Otherwise it waits for an attempt to end.
+    if (waitMs === 0) return;
+    this.#isTimed = true;
+    await clock.sleep(waitMs);
+    this.#isTimed = false;
+    this.#dispatch();
+  }
+}
+
+/** The text is always the same: it stands in a status, which is not to change with the length of the queue. */
+function busy(): OperatorError {
+  return new OperatorError(
+    "KMSThrottled",
+    "KMS is asked as much as its throttling, or --kms-qps, allows; it is tried again by itself; raise the KMS request quota if it stays so",
+  );
+}
