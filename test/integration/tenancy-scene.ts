@@ -2,7 +2,6 @@
 // tenancy-table.ts are tried in. An attempt is one object, applied as its tenant would; what came of it is what the object
 // says, what Vault's audit log holds, and what stands in Vault.
 import { expect, inject } from "vitest";
-import { apiVersion } from "../../src/api/kinds.ts";
 import { vaultLoginAnnotation } from "../../src/controller/service-accounts.ts";
 import { type AuditedRequest, type AuditMark, auditMark, auditRequests } from "../env/audit.ts";
 import { eventually } from "../env/eventually.ts";
@@ -31,6 +30,9 @@ export interface Result {
 /** Data of the other tenant, as root put it there. */
 export const precious = { k: "of b" };
 
+/** Tenants a and b, one whose name begins like a's, and namespaces that each are there for one thing. */
+const namespaceNames = ["a", "ab", "b", "bare", "empty", "dotted", "broad", "bound", "owned", "outsider"] as const;
+
 export class TenancyScene implements AsyncDisposable {
   readonly world: World;
   /** What the words in angle brackets of the table stand for. */
@@ -57,8 +59,7 @@ export class TenancyScene implements AsyncDisposable {
 
   /** Starts the operator for all namespaces of the scene. */
   async start(args: readonly string[]): Promise<void> {
-    const names = ["a", "ab", "b", "bare", "empty", "dotted", "broad", "bound", "owned", "outsider"];
-    const watched = names.map((name) => this.words[name]).join(",");
+    const watched = namespaceNames.map((name) => this.words[name]).join(",");
     await this.world.start({ args: ["--sync-period-seconds=0", ...args], env: { WATCH_NAMESPACE: watched } });
   }
 
@@ -187,16 +188,13 @@ function addressOf(path: string): string {
 /** Makes the tenants; the operator is the caller's to start. */
 export async function openTenancy(): Promise<TenancyScene> {
   const world = await openWorld();
-  const { vault, kms, v1, v2 } = world;
+  const { kms, v1, v2 } = world;
   const run = uniqueName("team");
   const teams = uniqueName("teams");
   const label = `${run}.acme`;
-  const namespaces = Object.fromEntries(
-    ["a", "ab", "b", "bare", "empty", "dotted", "broad", "bound", "owned", "outsider"].map((name) => [
-      name,
-      `${run}-${name}`,
-    ]),
-  ) as Record<string, string>;
+  const namespaces: Readonly<Record<string, string>> = Object.fromEntries(
+    namespaceNames.map((name) => [name, `${run}-${name}`]),
+  );
   const { a = "", b = "" } = namespaces;
   const labels: Readonly<Record<string, string>> = { a: label, dotted: label, empty: "" };
   for (const [name, namespace] of Object.entries(namespaces)) {
@@ -204,20 +202,7 @@ export async function openTenancy(): Promise<TenancyScene> {
     const metadata = { name: namespace, ...(tenant !== undefined && { labels: { tenant } }) };
     await world.kube.create({ apiVersion: "v1", kind: "Namespace", metadata });
   }
-  const nest = uniqueName("nest");
-  const deep = uniqueName("deep");
-  const mounts = [`${nest}/${a}`, `${nest}/${b}`, `${deep}/data`].map((path) => ({ path, before: "" }));
-  await vault.write(`sys/namespaces/${teams}`);
-  for (const team of [a, b]) {
-    await vault.write(`${teams}/sys/namespaces/${team}`);
-    mounts.push({ path: "kv", before: `${teams}/${team}/` });
-  }
-  for (const { path, before } of mounts) {
-    const version = path === `${deep}/data` ? "1" : "2";
-    await vault.write(`${before}sys/mounts/${path}`, { type: "kv", options: { version } });
-    if (version === "2")
-      await eventually(async () => expect(await vault.read(`${before}${path}/config`)).toBeDefined());
-  }
+  const mounts = await mountForTeams(world, { a, b, teams });
   await letIn(world, namespaces);
   const [keyA, keyB] = [await kms.createKey(), await kms.createKey()];
   const arn = (key: string) => `arn:aws:kms:us-east-1:000000000000:key/${key}`;
@@ -228,8 +213,7 @@ export async function openTenancy(): Promise<TenancyScene> {
     v1,
     v2,
     V2: v2.toUpperCase(),
-    nest,
-    deep,
+    ...mounts,
     teams,
     label,
     "label-x": label.replace(".", "x"),
@@ -239,6 +223,25 @@ export async function openTenancy(): Promise<TenancyScene> {
     stolen: await kms.encrypt(keyB, precious.k),
     boundToB: await kms.encrypt(keyA, precious.k, { "k8s.patoarvizu.dev/namespace": b }),
   });
+}
+
+/** Mounts of several segments in the root namespace, and one in a Vault namespace of each tenant's. */
+async function mountForTeams({ vault }: World, { a, b, teams }: Readonly<Record<"a" | "b" | "teams", string>>) {
+  const [nest, deep] = [uniqueName("nest"), uniqueName("deep")];
+  const mounts = [`${nest}/${a}`, `${nest}/${b}`, `${deep}/data`].map((path) => ({ path, before: "" }));
+  await vault.write(`sys/namespaces/${teams}`);
+  for (const team of [a, b]) {
+    await vault.write(`${teams}/sys/namespaces/${team}`);
+    mounts.push({ path: "kv", before: `${teams}/${team}/` });
+  }
+  for (const { path, before } of mounts) {
+    const version = path === `${deep}/data` ? "1" : "2";
+    await vault.write(`${before}sys/mounts/${path}`, { type: "kv", options: { version } });
+    if (version === "1") continue;
+    // A new KV v2 mount refuses requests until it has set itself up.
+    await eventually(async () => expect(await vault.read(`${before}${path}/config`)).toBeDefined());
+  }
+  return { nest, deep };
 }
 
 /** A service account in a that may log in, and a role of b's that lets in whoever comes. */
