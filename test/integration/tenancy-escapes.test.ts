@@ -78,7 +78,7 @@ describe("without a policy", () => {
 
 describe("what was written before there was a policy", () => {
   let scene: TenancyScene;
-  const theirs = ["v2", "v1", "namespace", "moved"] as const;
+  const theirs = ["v2", "v1", "namespace", "moved", "carried"] as const;
   const placeOf = (name: (typeof theirs)[number]): Escape => ({
     title: name,
     spec: {
@@ -114,6 +114,21 @@ describe("what was written before there was a policy", () => {
     expect(message).toContain("policy");
     const { victim, own } = await scene.traces(placeOf("moved"), "moved", []);
     expect([victim.data, own]).toEqual([{ k: "of the own" }, { k: "of the own" }]);
+  });
+
+  test("is not read when its object moves home with a key that does not decrypt", async () => {
+    // What would be carried over is the other's own by now.
+    await scene.placeVictim(placeOf("carried"), "carried");
+    const secrets = [
+      { key: "k", encryptedSecret: "<boundToB>" },
+      { key: "other", encryptedSecret: "<ownValue>" },
+    ];
+    const since = await scene.mark();
+    const home = { path: "<v2>/data/<a>/<id>", secrets };
+    const { reason } = await scene.attempt({ ...placeOf("carried"), spec: home }, "carried");
+    const { own, requests } = await scene.traces(placeOf("carried"), "carried", await scene.asked(since));
+    expect([reason, own]).toEqual(["DecryptingError", undefined]);
+    expect(requests.filter((path) => !scene.isOwn(placeOf("carried"), path))).toEqual([]);
   });
 
   test("holds nobody's place: the one whose place it is takes it", async () => {
