@@ -106,9 +106,11 @@ export class LivePolicy implements TenancyPolicy {
 
   #take({ file, text, rules }: LoadedPolicy): void {
     const { logger, reportValid } = this.#options;
-    reportValid(true);
-    if (this.#problem !== "") logger.info({ file }, "policy file is in order again");
-    this.#problem = "";
+    if (this.#problem !== "") {
+      reportValid(true);
+      logger.info({ file }, "policy file is in order again");
+      this.#problem = "";
+    }
     if (text === this.#text) return;
     this.#text = text;
     this.#policy = new RulePolicy(rules, this.#options);
