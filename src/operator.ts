@@ -179,6 +179,7 @@ function openDoors(config: Config, io: OperatorIo, metrics: Metrics): Doors {
       logger,
       clock,
       beforeMutation,
+      keepsToNamespace: loaded !== undefined,
       metrics: metrics.vault,
     }),
     kms: createDecryptor(config.kms, {
