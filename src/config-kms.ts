@@ -1,23 +1,88 @@
 // Where keys are and how they may be used, for `run` and `webhook` alike: both commands have these flags.
 import type { VariableName } from "./config-reference.ts";
-import { integer, type Parse } from "./config-values.ts";
+import type { PlainValue } from "./base/plaintext.ts";
+import { integer, type Parse, parseVaultAddress, withoutOuterSlashes } from "./config-values.ts";
+import { addressForm, routeTo, type VariableReader } from "./config-vault-transport.ts";
 import type { KmsOptions } from "./kms/factory.ts";
+import { parseTransitKey } from "./kms/transit.ts";
+import type { Credential } from "./vault/auth/credential.ts";
+import type { VaultTransportOptions } from "./vault/transport.ts";
 
 /** How these flags and variables are read. */
-export interface KmsReader {
-  readonly problems: string[];
-  flag<T>(name: "kms-max-in-flight", parse: Parse<T>, expected: string): T;
+export interface KmsReader extends VariableReader {
+  flag<T>(name: "kms-max-in-flight" | "age-key-file" | "transit-key", parse: Parse<T>, expected: string): T;
   /** Undefined when unset or empty. */
-  text(name: VariableName): string | undefined;
+  secret(name: VariableName): PlainValue | undefined;
 }
 
 /** Settings of the key services. */
-export function kmsSettings(read: KmsReader): KmsOptions {
+export interface KmsSettings extends KmsOptions, TransitSettings {}
+
+/** Where transit keys are. */
+export interface TransitSettings {
+  /** Vault namespace without slashes at its ends; absent: the operator's own, or another Vault's root namespace. */
+  readonly transitNamespace?: string;
+  /** Absent: the Vault that the operator writes to, by the operator's own login. */
+  readonly transitVault?: { readonly transport: VaultTransportOptions; readonly token: Credential };
+}
+
+/** Reads them. */
+export function kmsSettings(read: KmsReader): KmsSettings {
   // The SDK for JavaScript does not know AWS_DEFAULT_REGION, which the Go SDK of the original read.
   const region = read.text("AWS_REGION") ?? read.text("AWS_DEFAULT_REGION");
+  const ageKeyFile = read.flag("age-key-file", (text) => text, "a file");
+  const transitKey = read.flag("transit-key", transitKeyText, "<mount>/<key>, such as transit/shop");
   return {
     // Absent: the shared config file of the AWS SDK says.
     ...(region !== undefined && { region }),
     maxInFlight: read.flag("kms-max-in-flight", integer(1, 10_000), "a whole number from 1 to 10000"),
+    ...(ageKeyFile !== "" && { ageKeyFile }),
+    ...(transitKey !== "" && { transitKey }),
+    ...transitSettings(read),
   };
+}
+
+function transitKeyText(text: string): string | undefined {
+  return text === "" || parseTransitKey(text) !== undefined ? text : undefined;
+}
+
+function transitSettings(read: KmsReader): TransitSettings {
+  const namespace = read.optional("VAULT_TRANSIT_NAMESPACE", withoutOuterSlashes, "a Vault namespace");
+  const address = read.optional("VAULT_TRANSIT_ADDR", parseVaultAddress, addressForm);
+  const caCert = read.text("VAULT_TRANSIT_CACERT");
+  const value = read.secret("VAULT_TRANSIT_TOKEN");
+  const file = read.text("VAULT_TRANSIT_TOKEN_FILE");
+  checkTransit({ address, token: value ?? file, caCert }, read);
+  if (value !== undefined && file !== undefined) {
+    read.problems.push("VAULT_TRANSIT_TOKEN and VAULT_TRANSIT_TOKEN_FILE: must not be set both");
+  }
+  const token = {
+    variable: "VAULT_TRANSIT_TOKEN",
+    ...(value !== undefined ? { value } : file !== undefined && { file }),
+  };
+  const transport = (to: string) => ({
+    ...routeTo(to, read),
+    timeoutMs: 10_000,
+    maxRetries: 2,
+    ...(caCert !== undefined && { caCert }),
+  });
+  return {
+    ...(namespace !== undefined && { transitNamespace: namespace }),
+    ...(address !== undefined && { transitVault: { transport: transport(address), token } }),
+  };
+}
+
+/** A token goes to the server that it is for, and to no other. */
+function checkTransit(given: { address: unknown; token: unknown; caCert: string | undefined }, read: KmsReader): void {
+  const { address, token, caCert } = given;
+  const hasAddress = address !== undefined || read.text("VAULT_TRANSIT_ADDR") !== undefined;
+  if (caCert?.includes("-----BEGIN")) {
+    read.problems.push("VAULT_TRANSIT_CACERT: must name a file, not hold what is in it");
+  }
+  if (hasAddress && token === undefined) {
+    read.problems.push("VAULT_TRANSIT_ADDR: needs VAULT_TRANSIT_TOKEN or VAULT_TRANSIT_TOKEN_FILE");
+  }
+  if (!hasAddress && (token ?? caCert) !== undefined) {
+    read.problems.push("VAULT_TRANSIT_TOKEN and VAULT_TRANSIT_CACERT: are for the Vault that VAULT_TRANSIT_ADDR names");
+  }
 }

@@ -16,6 +16,7 @@ import { Watchdog } from "./controller/watchdog.ts";
 import { partialHandlers, secretHandlers, shardListener, type WatchesOptions } from "./controller/watches.ts";
 import type { Decryptor } from "./kms/cipher.ts";
 import { createDecryptor } from "./kms/factory.ts";
+import type { RequestReport } from "./kms/metered.ts";
 import { KubeClient } from "./runtime/client.ts";
 import type { KubeConnection } from "./runtime/connection.ts";
 import { Controller } from "./runtime/controller.ts";
@@ -32,6 +33,7 @@ import { OwnRevisions } from "./sync/own-revisions.ts";
 import { type DebugServer, startDebug } from "./telemetry/debug.ts";
 import { createMetrics, type Metrics } from "./telemetry/metrics.ts";
 import { startProbes } from "./telemetry/probes.ts";
+import { openTransit, type TransitVault } from "./transit-vault.ts";
 import { type ClosableVault, createVault } from "./vault/factory.ts";
 import { productVersion } from "./version.ts";
 
@@ -95,6 +97,7 @@ export async function runOperator(config: Config, { logger, signal, connection }
   } finally {
     await Promise.all([
       doors.vault.close(),
+      doors.transit.close(),
       doors.client.close(),
       doors.unguarded.close(),
       probes.close(),
@@ -118,6 +121,7 @@ interface Doors {
    */
   readonly unguarded: KubeClient;
   readonly vault: ClosableVault;
+  readonly transit: TransitVault;
   readonly kms: Decryptor;
   /** Undefined: this process works alone. */
   readonly elector: LeaderElector | Sharding | undefined;
@@ -153,20 +157,20 @@ function openDoors(
     beforeMutation,
     ...(config.kubeRateLimit && { rateLimit: config.kubeRateLimit }),
   });
-  return {
-    elector,
-    unguarded,
-    client,
-    vault: createVault({
-      ...config.vault,
-      serviceAccounts: new ServiceAccounts({ client, audience: config.vaultAudience }),
-      logger,
-      clock,
-      beforeMutation,
-      metrics: metrics.vault,
-    }),
-    kms: createDecryptor(config.kms, { clock, logger, report: (...call) => metrics.kms.requestDone(...call) }),
-  };
+  const vault = createVault({
+    ...config.vault,
+    serviceAccounts: new ServiceAccounts({ client, audience: config.vaultAudience }),
+    logger,
+    clock,
+    beforeMutation,
+    metrics: metrics.vault,
+  });
+  const { namespace, auth } = config.vault;
+  const own = { vault, method: config.authMethod, namespace, auth };
+  const transit = openTransit(config.kms, own, { logger, clock, metrics: metrics.vault });
+  const report: RequestReport = (...call) => metrics.kms.requestDone(...call);
+  const kms = createDecryptor(config.kms, { clock, logger, report, transit: transit.door });
+  return { elector, unguarded, client, vault, transit, kms };
 }
 
 function electorFor(
