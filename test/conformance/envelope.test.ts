@@ -44,8 +44,7 @@ beforeAll(async () => {
   client = new KmsTestClient({ endpoint: emulator.url });
   kms = createAwsKms({ endpoint: emulator.url });
   service = awsService({ kms, region: "us-east-1" });
-  const key = await client.createKey();
-  maker = new EnvelopeMaker(emulator.url, `arn:aws:kms:us-east-1:000000000000:key/${key}`);
+  maker = new EnvelopeMaker(emulator.url, await client.arnOf(await client.createKey()));
 });
 
 beforeEach(() => client.reset());
