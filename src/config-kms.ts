@@ -52,10 +52,7 @@ function transitSettings(read: KmsReader): TransitSettings {
   const caCert = read.text("VAULT_TRANSIT_CACERT");
   const value = read.secret("VAULT_TRANSIT_TOKEN");
   const file = read.text("VAULT_TRANSIT_TOKEN_FILE");
-  checkTransit({ address, token: value ?? file, caCert }, read);
-  if (value !== undefined && file !== undefined) {
-    read.problems.push("VAULT_TRANSIT_TOKEN and VAULT_TRANSIT_TOKEN_FILE: must not be set both");
-  }
+  checkTransit(read);
   const token = {
     variable: "VAULT_TRANSIT_TOKEN",
     ...(value !== undefined ? { value } : file !== undefined && { file }),
@@ -73,16 +70,20 @@ function transitSettings(read: KmsReader): TransitSettings {
 }
 
 /** A token goes to the server that it is for, and to no other. */
-function checkTransit(given: { address: unknown; token: unknown; caCert: string | undefined }, read: KmsReader): void {
-  const { address, token, caCert } = given;
-  const hasAddress = address !== undefined || read.text("VAULT_TRANSIT_ADDR") !== undefined;
-  if (caCert?.includes("-----BEGIN")) {
-    read.problems.push("VAULT_TRANSIT_CACERT: must name a file, not hold what is in it");
+function checkTransit(read: Pick<KmsReader, "text" | "problems">): void {
+  const { problems } = read;
+  const text = (name: VariableName) => read.text(name);
+  const belonging = ["VAULT_TRANSIT_TOKEN", "VAULT_TRANSIT_TOKEN_FILE", "VAULT_TRANSIT_CACERT"] as const;
+  const given = belonging.filter((name) => text(name) !== undefined);
+  const tokens = given.filter((name) => name !== "VAULT_TRANSIT_CACERT");
+  if (text("VAULT_TRANSIT_ADDR") === undefined) {
+    for (const name of given)
+      problems.push(`${name}: is for the Vault that VAULT_TRANSIT_ADDR names, which is not set`);
+  } else if (tokens.length === 0) {
+    problems.push("VAULT_TRANSIT_ADDR: needs VAULT_TRANSIT_TOKEN or VAULT_TRANSIT_TOKEN_FILE");
   }
-  if (hasAddress && token === undefined) {
-    read.problems.push("VAULT_TRANSIT_ADDR: needs VAULT_TRANSIT_TOKEN or VAULT_TRANSIT_TOKEN_FILE");
-  }
-  if (!hasAddress && (token ?? caCert) !== undefined) {
-    read.problems.push("VAULT_TRANSIT_TOKEN and VAULT_TRANSIT_CACERT: are for the Vault that VAULT_TRANSIT_ADDR names");
+  if (tokens.length > 1) problems.push("VAULT_TRANSIT_TOKEN and VAULT_TRANSIT_TOKEN_FILE: must not be set both");
+  if (text("VAULT_TRANSIT_CACERT")?.includes("-----BEGIN")) {
+    problems.push("VAULT_TRANSIT_CACERT: must name a file, not hold what is in it");
   }
 }

@@ -1,4 +1,4 @@
-// The AWS Encryption SDK, to be imported lazily: it takes 40 MB, and most installations have no message of it. As a module
+// The AWS Encryption SDK, to be imported lazily: most installations have no message of it. As a module
 // of ours, because in the bundle a dynamic import of a CommonJS package itself has no named exports.
 import {
   buildDecrypt,

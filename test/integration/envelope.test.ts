@@ -30,8 +30,7 @@ test("in the bundle it is a file of its own that nothing imports at the start", 
   const sources = await Promise.all(files.map((file) => readFile(join(directory, file), "utf8")));
   const holders = files.filter((_, index) => sources[index]?.includes("node_modules/@aws-crypto/client-node/"));
   expect(holders).toEqual([expect.stringMatching(/^encryption-sdk-/)]);
-  const imports = sources.flatMap((source) => source.split("
-").filter((line) => line.includes("./encryption-sdk-")));
+  const imports = sources.flatMap((source) => source.split("\n").filter((line) => line.includes("./encryption-sdk-")));
   expect(imports).toEqual([expect.stringContaining("await import(")]);
 });
 
