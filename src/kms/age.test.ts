@@ -1,6 +1,6 @@
 // age with its key file: the forms of a value, which key may open it, and what becomes of the file under a running process.
 import { armor, Encrypter, generateHybridIdentity, generateX25519Identity, identityToRecipient } from "age-encryption";
-import { mkdtemp, rename, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
@@ -94,6 +94,13 @@ describe("a value is", () => {
       message: expect.stringMatching(/age has no place for one.*bindContext: None.*AWS or VaultTransit/),
     });
   });
+});
+
+test.each(["binary.age", "armoured.age", "two-recipients.age"])("what Go's age made opens: %s", async (name) => {
+  const vectors = join(import.meta.dirname, "../../test/vectors/age");
+  const file = await readFile(join(vectors, name));
+  const value = name.startsWith("binary") ? file.toString("base64") : file.toString().replaceAll("\n", "");
+  expect(await opener({ keyFile: join(vectors, "keys.txt") })(value)).toBe("päss wörd\n");
 });
 
 describe("which key may open a value", () => {

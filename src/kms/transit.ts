@@ -14,7 +14,7 @@ export interface TransitKey {
 }
 
 /** What Vault is asked. */
-export interface TransitRequest {
+interface TransitRequest {
   readonly key: TransitKey;
   /** `vault:v<version>:<base64>` */
   readonly ciphertext: string;

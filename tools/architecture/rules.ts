@@ -70,6 +70,14 @@ export const reserved: readonly Reserved[] = [
     allowed: ["kms/aws.ts", "kms/credentials.ts", "vault/auth/iam.ts", "vault/auth/iam-signature.ts"],
     alsoTypes: true,
   },
+  {
+    what: "the AWS Encryption SDK",
+    pattern: /^@aws-crypto\//,
+    allowed: ["kms/encryption-sdk.ts"],
+    alsoTypes: true,
+  },
+  // Imported lazily by both.
+  { what: "age", pattern: /^age-encryption$/, allowed: ["kms/age.ts", "kms/age-key-file.ts"] },
   { what: "the Kubernetes client library", pattern: /^@kubernetes\//, allowed: ["cli/kube-connection.ts"] },
   {
     what: "the clock",
