@@ -87,6 +87,16 @@ describe("a value is", () => {
     });
   });
 
+  test("of a hundred recipients at most", async () => {
+    await keep(ours);
+    const others = Array.from({ length: 200 }, () => recipient);
+    expect(await opener()(base64(await encrypt("x", ...others.slice(0, 100))))).toBe("x");
+    await expect(opener()(base64(await encrypt("x", ...others)))).rejects.toMatchObject({
+      code: "DecryptingError",
+      message: expect.stringContaining("too many recipients"),
+    });
+  });
+
   test("refused with an encryption context, before the key file is looked at", async () => {
     const value = base64(await encrypt("x"));
     await expect(opener({ keyFile: undefined })(value, {}, { app: "shop" })).rejects.toMatchObject({

@@ -19,9 +19,11 @@ export interface AgeOptions {
 
 const armourBegin = "-----BEGIN AGE ENCRYPTED FILE-----";
 const armourEnd = "-----END AGE ENCRYPTED FILE-----";
-/** The first bytes of a file, and with them its first characters in base64: no other bytes share any of them. */
+/** The first bytes of a file. They are 21, so that the first 28 characters of its base64 are theirs alone. */
 const magic = "age-encryption.org/v1";
 const magicBase64 = Buffer.from(magic).toString("base64");
+/** Room for more than a hundred recipients. Each costs a computation for each of our keys, so there is an end to it. */
+const maxHeaderBytes = 16 * 1024;
 
 const recipientPrefix = "age1";
 
@@ -71,7 +73,15 @@ function fileOf({ encryptedSecret, encryptionContext }: DecryptRequest): Uint8Ar
       "the entry has an encryption context (secretContext or bindContext), and age has no place for one: nothing would check it; take secretContext away and set bindContext: None, or encrypt the value with AWS or VaultTransit",
     );
   }
-  if (/^-> scrypt /m.test(headerOf(file))) {
+  const start = Buffer.from(file.subarray(0, maxHeaderBytes)).toString("latin1");
+  const [header = ""] = start.split("\n---", 1);
+  if (header.length >= maxHeaderBytes) {
+    throw failure(
+      "DecryptingError",
+      "the value is damaged, or encrypted for too many recipients (over 100); encrypt it for fewer",
+    );
+  }
+  if (/^-> scrypt /m.test(header)) {
     throw failure("DecryptingError", "the value was encrypted with a passphrase; encrypt it for an age1… recipient");
   }
   return file;
@@ -85,13 +95,6 @@ function withoutArmour(value: string): string {
     throw failure("DecodingError", `the armoured value does not end in ${armourEnd}; put the whole text there`);
   }
   return text.slice(armourBegin.length, -armourEnd.length).replaceAll(/[ \t]/g, "");
-}
-
-/** Text, up to the line of its MAC. */
-function headerOf(file: Uint8Array): string {
-  const text = Buffer.from(file).toString("latin1");
-  const end = text.indexOf("\n---");
-  return end < 0 ? text : text.slice(0, end);
 }
 
 /**

@@ -99,11 +99,11 @@ const sections: readonly { readonly name: string; readonly title: string; readon
   { name: "transit", title: "Vault transit" },
 ];
 
-for (const { name, title, program } of sections) {
-  test.runIf(program === undefined || isInstalled(program))(title, async () => {
-    await expectSynced(name, title, await run("sh", ["-euc", block(title, "sh")]));
-  });
-}
+const runnable = sections.filter(({ program }) => program === undefined || isInstalled(program));
+
+test.each(runnable)("$title", async ({ name, title }) => {
+  await expectSynced(name, title, await run("sh", ["-euc", block(title, "sh")]));
+});
 
 test("Long values, and many for one call", async () => {
   const title = "Long values, and many for one call";
