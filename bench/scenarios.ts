@@ -1,5 +1,6 @@
 // What can be measured, by name: each scenario sets its objects up, measures, and tells its figures next to what they
 // should be.
+import { admissionScenario } from "./admission.ts";
 import { firstSync } from "./first-sync.ts";
 import { busyEdits, idleEdits, type Restart, restart, resync, startUps } from "./life.ts";
 import { Population } from "./population.ts";
@@ -14,6 +15,7 @@ export const scenarios: Readonly<Record<string, (bench: Bench) => Promise<void>>
   steady: steadyScenario,
   edits: editsScenario,
   scale: scaleScenario,
+  admission: admissionScenario,
   // These two come with --subject.
   ours: (bench) => firstSyncOf(bench, "ours"),
   subject: (bench) => firstSyncOf(bench, "the other", bench.settings.subject),
