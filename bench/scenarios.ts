@@ -1,12 +1,12 @@
 // What can be measured, by name: each scenario sets its objects up, measures, and tells its figures next to what they
 // should be.
-import { admissionScenario } from "./admission.ts";
 import { firstSync } from "./first-sync.ts";
 import { busyEdits, idleEdits, type Restart, restart, resync, startUps } from "./life.ts";
 import { Population } from "./population.ts";
 import { rounded } from "./report.ts";
 import { type Bench, firstSyncOf, firstSyncScenario, withoutResync } from "./speed.ts";
 import { latencyOf, median } from "./stats.ts";
+import { webhookScenario } from "./webhook.ts";
 
 /** Every scenario. */
 export const scenarios: Readonly<Record<string, (bench: Bench) => Promise<void>>> = {
@@ -15,7 +15,7 @@ export const scenarios: Readonly<Record<string, (bench: Bench) => Promise<void>>
   steady: steadyScenario,
   edits: editsScenario,
   scale: scaleScenario,
-  admission: admissionScenario,
+  webhook: webhookScenario,
   // These two come with --subject.
   ours: (bench) => firstSyncOf(bench, "ours"),
   subject: (bench) => firstSyncOf(bench, "the other", bench.settings.subject),

@@ -3,7 +3,7 @@ import { parseArgs } from "node:util";
 
 /** How to use it, for people. */
 export const usage = `make bench ARGS='…'
-  --scenario a,b     of: start, first-sync, steady, edits, scale, admission (default: all)
+  --scenario a,b     of: start, first-sync, steady, edits, scale, webhook (default: all)
   --objects N        of first-sync, steady and edits (1000)
   --keys N           of each object (5)
   --largest N        of scale, which goes 100, 1000, … up to it (10000)
@@ -40,7 +40,7 @@ export function settingsOf(args: readonly string[]): Settings | undefined {
   const { values } = parseArgs({
     args: [...args],
     options: {
-      scenario: { type: "string", default: "start,first-sync,steady,edits,scale,admission" },
+      scenario: { type: "string", default: "start,first-sync,steady,edits,scale,webhook" },
       objects: { type: "string" },
       keys: { type: "string", default: "5" },
       largest: { type: "string" },

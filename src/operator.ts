@@ -8,20 +8,14 @@ import type { Logger } from "./base/log.ts";
 import type { Config } from "./config.ts";
 import { NamespaceLabels } from "./controller/namespace-labels.ts";
 import { ObjectWriter } from "./controller/object-writer.ts";
+import { followPolicy } from "./controller/policy-watch.ts";
 import { Reconciler } from "./controller/reconciler.ts";
 import { DividedShares, everything } from "./controller/shares.ts";
 import { ServiceAccounts } from "./controller/service-accounts.ts";
 import { Surroundings, secretIndexers } from "./controller/surroundings.ts";
 import { type Surveyed, survey } from "./controller/survey.ts";
 import { Watchdog } from "./controller/watchdog.ts";
-import {
-  partialHandlers,
-  type PolicyListeners,
-  policyListeners,
-  secretHandlers,
-  shardListener,
-  type WatchesOptions,
-} from "./controller/watches.ts";
+import { partialHandlers, secretHandlers, shardListener, type WatchesOptions } from "./controller/watches.ts";
 import type { Decryptor } from "./kms/cipher.ts";
 import { createDecryptor } from "./kms/factory.ts";
 import { type LivePolicy, openPolicy } from "./policy/live-policy.ts";
@@ -142,7 +136,8 @@ interface Doors {
   readonly elector: LeaderElector | Sharding | undefined;
 }
 
-function openDoors(config: Config, { connection, logger, policy: loaded }: OperatorIo, metrics: Metrics): Doors {
+function openDoors(config: Config, io: OperatorIo, metrics: Metrics): Doors {
+  const { connection, logger } = io;
   const clock = systemClock;
   tellOfSkippedChecks(config, logger, metrics);
   const common = {
@@ -170,16 +165,7 @@ function openDoors(config: Config, { connection, logger, policy: loaded }: Opera
     ...(config.kubeRateLimit && { rateLimit: config.kubeRateLimit }),
   });
   const labels = new NamespaceLabels({ client, logger, clock, metrics: metrics.runtime });
-  const policy = openPolicy({
-    loaded,
-    labelsOf: labels.of,
-    ownNamespace: config.vault.namespace,
-    defaultMethod: config.authMethod,
-    mayNameNamespace: config.allowVaultNamespaces,
-    logger,
-    clock,
-    reportValid: (isValid) => metrics.policy.valid(isValid),
-  });
+  const policy = openTenancy(config, io, { labels, metrics });
   const mayLogIn = ({ namespace, name }: Request) => policy.grants(namespace).mayLogIn(name);
   return {
     elector,
@@ -193,6 +179,7 @@ function openDoors(config: Config, { connection, logger, policy: loaded }: Opera
       logger,
       clock,
       beforeMutation,
+      keepsToNamespace: loaded !== undefined,
       metrics: metrics.vault,
     }),
     kms: createDecryptor(config.kms, {
@@ -202,6 +189,23 @@ function openDoors(config: Config, { connection, logger, policy: loaded }: Opera
       watch: (limits) => metrics.kms.watchLimits(limits),
     }),
   };
+}
+
+function openTenancy(
+  config: Config,
+  { policy: loaded, logger }: OperatorIo,
+  { labels, metrics }: { readonly labels: NamespaceLabels; readonly metrics: Metrics },
+): LivePolicy {
+  return openPolicy({
+    loaded,
+    labelsOf: labels.of,
+    ownNamespace: config.vault.namespace,
+    defaultMethod: config.authMethod,
+    mayNameNamespace: config.allowVaultNamespaces,
+    logger,
+    clock: systemClock,
+    reportValid: (isValid) => metrics.policy.valid(isValid),
+  });
 }
 
 function electorFor(
@@ -293,7 +297,7 @@ function assemble(parts: Doors & Surveyed & Assembly): Manager {
   if (elector instanceof Sharding && shares instanceof DividedShares) {
     elector.addListener(shardListener(watches, shares, reconciler));
   }
-  followPolicy(parts, policyListeners(watches));
+  followPolicy(parts, watches);
   void secrets.synced.then(() => warnOfLeftOut(surroundings, watches.isWatched, logger));
   const controller = new Controller({
     name: controllerName,
@@ -305,7 +309,7 @@ function assemble(parts: Doors & Surveyed & Assembly): Manager {
     metrics: metrics.runtime,
   });
   return new Manager({
-    informers: [secrets, partials, labels],
+    informers: [secrets, partials, ...(config.policyFile === undefined ? [] : [labels])],
     controllers: [controller],
     events,
     ...(elector && { elector }),
@@ -316,18 +320,6 @@ function assemble(parts: Doors & Surveyed & Assembly): Manager {
     clock,
     onFatal: parts.onFatal,
   });
-}
-
-function followPolicy({ policy, labels }: Doors, { policyChanged, labelsChanged }: PolicyListeners): void {
-  const askForLabels = () => {
-    if (policy.usesLabels) labels.need();
-  };
-  askForLabels();
-  policy.onChange(() => {
-    askForLabels();
-    policyChanged();
-  });
-  labels.onChange(labelsChanged);
 }
 
 /** The original ignored WATCH_NAMESPACE and reconciled every object. */

@@ -177,13 +177,9 @@ export class Reconciler {
   }
 
   /** What the object alone tells, before Vault hears of it. */
-  #assertAllowed({ object, metadata }: Subject): void {
-    const { policy, identities } = this.#options;
-    const refusals = policy.refusals(clientOf(object));
-    if (refusals.length === 0) return;
-    // A session that it had is of no more use to it.
-    identities.forget(metadata.uid);
-    throw policyDenied(refusals);
+  #assertAllowed({ object }: Subject): void {
+    const refusals = this.#options.policy.refusals(clientOf(object));
+    if (refusals.length > 0) throw policyDenied(refusals);
   }
 
   /** No call when there is nothing to change. */
@@ -225,8 +221,10 @@ export class Reconciler {
   }
 
   async #report(subject: Subject, outcome: Outcome, signal: AbortSignal): Promise<Result> {
-    const { tools, clock, metrics, writer } = this.#options;
+    const { tools, clock, metrics, writer, identities } = this.#options;
     const { object, metadata, status: previous } = subject;
+    // The session that it had is of no more use to it.
+    if (outcome.kind === "failed" && outcome.error.code === "PolicyDenied") identities.forget(metadata.uid);
     const includes = specOf(object)?.["includeSecrets"];
     const next = nextStatus({
       generation: metadata.generation,

@@ -93,32 +93,8 @@ export function partialHandlers(options: WatchesOptions): Handlers<KubeObject> {
   };
 }
 
-/** What is to be called when something else is allowed. */
-export interface PolicyListeners {
-  readonly policyChanged: () => void;
-  readonly labelsChanged: (namespace: string) => void;
-}
-
-/** Everybody whom a changed policy, or a changed label by which it goes, may concern is looked at again. */
-export function policyListeners(
-  options: Pick<WatchesOptions, "queue" | "surroundings" | "isWatched">,
-): PolicyListeners {
-  const { surroundings } = options;
-  const add = adder(options);
-  return {
-    policyChanged() {
-      for (const object of surroundings.all()) add(keyOf(object), "low");
-    },
-    labelsChanged(namespace) {
-      // Who may use a place no more leaves it to the next.
-      for (const object of surroundings.in(namespace)) {
-        for (const key of [keyOf(object), ...surroundings.claimantKeys(object)]) add(key, "low");
-      }
-    },
-  };
-}
-
-function adder({
+/** Puts keys of watched namespaces into the queue. */
+export function adder({
   queue,
   isWatched,
 }: Pick<WatchesOptions, "queue" | "isWatched">): (key: string, priority: Priority) => void {

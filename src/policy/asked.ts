@@ -5,10 +5,10 @@ import type { Spec } from "./policy.ts";
 
 type Method = (typeof vaultAuthMethods)[number];
 
-/** `spec.vaultNamespace`, without slashes at its ends; undefined when the object names none. */
+/** `spec.vaultNamespace` without slashes that mean nothing (Vault's server ignores them); undefined when there is none. */
 export function vaultNamespaceOf(spec: Spec): string | undefined {
   const named = spec?.["vaultNamespace"];
-  return typeof named === "string" ? named.replaceAll(/^\/+|\/+$/g, "") : undefined;
+  return typeof named === "string" ? named.split("/").filter(Boolean).join("/") : undefined;
 }
 
 /** `spec.serviceAccountRef.name`. */

@@ -105,4 +105,10 @@ async function destinationOf({ spec }: KMSVaultSecret, access: VaultAccess): Pro
   }
 }
 
-const leadsNowhere: ReadonlySet<string> = new Set(["InvalidPath", "NotKV", "EngineMismatch", "EngineUnknown"]);
+const leadsNowhere: ReadonlySet<string> = new Set([
+  "InvalidPath",
+  "NotKV",
+  "EngineMismatch",
+  "EngineUnknown",
+  "PolicyDenied",
+]);

@@ -61,8 +61,8 @@ export function combineFailures(failures: readonly [EntryFailure, ...EntryFailur
   return new OperatorError(first.error.code, shown.join("; ") + rest, { cause: first.error, retry });
 }
 
-/** What is wrong with an entry whose encryption context names by hand where its value belongs. */
-export function reservedContextKey({ reservedKey }: ResolvedEntry): OperatorError | undefined {
+/** What is wrong with an encryption context that names by hand, by this key, where a value belongs. */
+export function reservedContextKey(reservedKey: string | undefined): OperatorError | undefined {
   if (reservedKey === undefined) return undefined;
   return new OperatorError(
     "ReservedContextKey",
@@ -72,7 +72,7 @@ export function reservedContextKey({ reservedKey }: ResolvedEntry): OperatorErro
 
 async function decryptEntry(entry: ResolvedEntry, decryptor: Decryptor, call: DecryptCall): Promise<PlainValue> {
   if (entry.empty) return new PlainValue("");
-  const reserved = reservedContextKey(entry);
+  const reserved = reservedContextKey(entry.reservedKey);
   if (reserved !== undefined) throw reserved;
   const plaintext = await decryptor.decrypt(entry, call).catch((error: unknown) => {
     throw withBinding(error, entry);

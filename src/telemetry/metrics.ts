@@ -142,7 +142,7 @@ function createVaultMetrics(registry: Registry) {
 function createPolicyMetrics(registry: Registry) {
   const valid = new Gauge({
     name: "kms_vault_operator_policy_valid",
-    help: "0 while the file of --policy is broken, so that the last good policy holds; else 1, without a policy too.",
+    help: "0 while the file of --policy is broken, so that the one before holds; else 1, without a policy too.",
     registers: [registry],
   });
   return {

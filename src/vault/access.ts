@@ -3,6 +3,7 @@ import type { Clock } from "../base/clock.ts";
 import { OperatorError, triedAgain } from "../base/errors.ts";
 import type { PlainMap } from "../base/plaintext.ts";
 import type { VaultClient } from "./client.ts";
+import { NamespaceBoundary } from "./kv/boundary.ts";
 import type {
   Destination,
   EngineVersion,
@@ -23,6 +24,8 @@ export interface AccessOptions {
   readonly namespace: string;
   readonly cache: MountCache;
   readonly clock: Clock;
+  /** Whether a path that leads into a child namespace is refused. */
+  readonly keepsToNamespace: boolean;
 }
 
 /** Delegates to the engine; when an engine is not what was thought, the mount is asked for anew. */
@@ -30,16 +33,20 @@ export class Access implements VaultAccess {
   readonly #resolver: MountResolver;
   readonly #engines: Readonly<Record<EngineVersion, KVEngine>>;
   readonly #cache: MountCache;
+  readonly #boundary: NamespaceBoundary | undefined;
 
   constructor(options: AccessOptions) {
     const { client, clock, cache } = options;
     this.#resolver = new MountResolver(options);
     this.#engines = { v1: new KVv1(client, clock), v2: new KVv2(client, clock) };
     this.#cache = cache;
+    this.#boundary = options.keepsToNamespace ? new NamespaceBoundary(options) : undefined;
   }
 
-  resolve(path: string, engineVersion?: EngineVersion): Promise<Destination> {
-    return this.#resolver.resolve(path, engineVersion);
+  async resolve(path: string, engineVersion?: EngineVersion): Promise<Destination> {
+    const destination = await this.#resolver.resolve(path, engineVersion);
+    await this.#boundary?.assertInside(destination);
+    return destination;
   }
 
   observe(destination: Destination): Promise<Observed> {
@@ -67,6 +74,8 @@ export class Access implements VaultAccess {
   }
 
   async #at<T>(destination: Destination, call: (engine: KVEngine) => Promise<T>): Promise<T> {
+    // Of a recorded place nobody may have asked when it was written.
+    await this.#boundary?.assertInside(destination);
     try {
       return await call(this.#engines[destination.engineVersion]);
     } catch (error) {

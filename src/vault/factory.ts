@@ -19,6 +19,8 @@ export interface VaultOptions {
   readonly metrics?: VaultMetrics;
   /** For identities with a service account; absent: their logins fail. */
   readonly serviceAccounts?: ServiceAccountTokens;
+  /** Whether a path that leads into a child namespace is `PolicyDenied`; absent: it is Vault's to allow. */
+  readonly keepsToNamespace?: boolean;
   /** Asked synchronously before each write and removal is sent; throws when this process may not (any more). */
   readonly beforeMutation?: () => void;
 }
@@ -38,7 +40,7 @@ const closeWithinMs = 5_000;
 
 /** Does no I/O until something is asked of an access. */
 export function createVault(options: VaultOptions): ClosableVault {
-  const { auth, clock, logger, beforeMutation, serviceAccounts: tokens } = options;
+  const { auth, clock, logger, beforeMutation, serviceAccounts: tokens, keepsToNamespace = false } = options;
   const transport = new VaultTransport(options.transport, options);
   const cache = new MountCache(clock);
   const logins = loginsOf(auth);
@@ -56,7 +58,7 @@ export function createVault(options: VaultOptions): ClosableVault {
     const who = { method, ...(serviceAccount && { serviceAccount }) };
     const session = new Session({ door: { transport, namespace }, login: loginOf(identity), who, clock, logger });
     const client = new VaultClient({ transport, session, beforeMutation });
-    return { access: new Access({ client, namespace, cache, clock }), session };
+    return { access: new Access({ client, namespace, cache, clock, keepsToNamespace }), session };
   }
 
   return {

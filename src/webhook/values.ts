@@ -125,15 +125,13 @@ async function includersOf(
 ): Promise<readonly Subject[] | OperatorError> {
   try {
     const objects = await includers.list(namespace, signal);
-    const subjects = objects.map((object) => {
-      return readSubject(object, {
-        kind: "KMSVaultSecret",
-        namespace,
-        name: textAt(mapAt(object, "metadata"), "name"),
-      });
-    });
-    return subjects
-      .filter(({ spec }) => spec.includeSecrets?.includes(name) === true)
+    // A namespace may hold thousands of others: only those that include it are read.
+    return objects
+      .filter((object) => includes(object, name))
+      .map((object) => {
+        const its = textAt(mapAt(object, "metadata"), "name");
+        return readSubject(object, { kind: "KMSVaultSecret", namespace, name: its });
+      })
       .filter(({ rawSpec }) => policy.refusals({ namespace, spec: rawSpec }).length === 0);
   } catch (error) {
     const { code, message } = asOperatorError(error);
@@ -145,6 +143,11 @@ async function includersOf(
       { cause: error },
     );
   }
+}
+
+function includes(object: unknown, partial: string): boolean {
+  const names = mapAt(object, "spec")?.includeSecrets;
+  return Array.isArray(names) && names.includes(partial);
 }
 
 function explained(error: OperatorError, count: number): OperatorError {

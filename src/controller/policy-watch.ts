@@ -1,0 +1,34 @@
+// From what changes what is allowed to keys in the queue: a changed policy concerns every object, a changed label those of
+// its namespace and everybody who wants their places. Nobody waits for it, so all of it goes behind edits.
+import { keyOf } from "../runtime/objects.ts";
+import type { NamespaceLabels } from "./namespace-labels.ts";
+import { adder, type WatchesOptions } from "./watches.ts";
+
+/** The policy, as far as it is followed. */
+interface FollowedPolicy {
+  readonly usesLabels: boolean;
+  onChange(listener: () => void): void;
+}
+
+/** From now on what the policy and the labels say is in force soon after they say it. */
+export function followPolicy(
+  { policy, labels }: { readonly policy: FollowedPolicy; readonly labels: NamespaceLabels },
+  options: Pick<WatchesOptions, "queue" | "surroundings" | "isWatched">,
+): void {
+  const { surroundings } = options;
+  const add = adder(options);
+  const askForLabels = (): void => {
+    if (policy.usesLabels) labels.need();
+  };
+  askForLabels();
+  policy.onChange(() => {
+    askForLabels();
+    for (const object of surroundings.all()) add(keyOf(object), "low");
+  });
+  labels.onChange((namespace) => {
+    for (const object of surroundings.in(namespace)) {
+      // Who may use a place no more leaves it to the next.
+      for (const key of [keyOf(object), ...surroundings.claimantKeys(object)]) add(key, "low");
+    }
+  });
+}
