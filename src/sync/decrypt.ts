@@ -1,10 +1,23 @@
 // Third stage: entries to values. Every entry is tried, and all failures come back together, so that a user sees
 // everything that is wrong with an object at once and one bad key never hides or harms the others.
 import { reservedPrefix } from "../api/binding.ts";
+import type { KMSVaultSecretSpec } from "../api/kinds.ts";
 import { OperatorError, type Retry } from "../base/errors.ts";
 import { PlainValue } from "../base/plaintext.ts";
 import type { DecryptCall, Decryptor } from "../kms/cipher.ts";
 import type { ResolvedEntry } from "./resolve.ts";
+
+/** What an object says of the keys of its values. */
+export function keyChoiceOf(
+  spec: Pick<KMSVaultSecretSpec, "provider" | "kmsKeyId" | "kmsRoleArn">,
+): Pick<DecryptCall, "provider" | "keyId" | "roleArn"> {
+  const { provider, kmsKeyId: keyId, kmsRoleArn: roleArn } = spec;
+  return {
+    ...(provider !== undefined && { provider }),
+    ...(keyId !== undefined && { keyId }),
+    ...(roleArn !== undefined && { roleArn }),
+  };
+}
 
 /** One entry that gave no value. */
 export interface EntryFailure {
