@@ -48,6 +48,18 @@ export const kmsFlags = [
     default: "",
     description: "AWS role to ask KMS as, where an object names none; else the identity that AWS gives the operator",
   },
+  {
+    name: "age-key-file",
+    value: "file",
+    default: "",
+    description: "keys for values of age, as age-keygen writes them; re-read when it changes",
+  },
+  {
+    name: "transit-key",
+    value: "mount/key",
+    default: "",
+    description: "key for values of Vault's transit engine where an object names none (spec.kmsKeyId)",
+  },
 ] as const satisfies readonly Flag[];
 
 export type KmsFlagName = (typeof kmsFlags)[number]["name"];
@@ -308,6 +320,27 @@ export const variables = [
   ...authVariables,
   { name: "AWS_REGION", default: "", description: "region of KMS; else AWS_DEFAULT_REGION, the shared config file" },
   { name: "AWS_DEFAULT_REGION", default: "", description: "region of KMS, where AWS_REGION is not given" },
+  {
+    name: "VAULT_TRANSIT_ADDR",
+    default: "",
+    description: "another Vault for transit keys: its address; else the operator's own, as the operator itself",
+  },
+  { name: "VAULT_TRANSIT_TOKEN", default: "", description: "the token for it" },
+  {
+    name: "VAULT_TRANSIT_TOKEN_FILE",
+    default: "",
+    description: "file with the token; a changed one is taken up by itself",
+  },
+  {
+    name: "VAULT_TRANSIT_CACERT",
+    default: "",
+    description: "PEM file with its CA certificates; re-read when it changes",
+  },
+  {
+    name: "VAULT_TRANSIT_NAMESPACE",
+    default: "",
+    description: "Vault namespace of transit keys; else VAULT_NAMESPACE, for another Vault the root namespace",
+  },
 ] as const satisfies readonly Variable[];
 
 export type VariableName = (typeof variables)[number]["name"];

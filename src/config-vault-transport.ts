@@ -23,7 +23,8 @@ export interface VariableReader {
   text(name: VariableName): string | undefined;
 }
 
-const addressForm =
+/** What an address of Vault looks like. */
+export const addressForm =
   "an http:// or https:// URL without credentials, such as https://vault:8200, or unix:// and the path of a socket";
 const proxyForm = "an http:// or https:// URL, such as http://proxy:3128";
 
@@ -74,11 +75,14 @@ function vaultServers(read: VariableReader): ServerAddress & Pick<VaultTransport
       "VAULT_REDIRECT_ADDRS: must be https:// URLs, as VAULT_ADDR is: the token is not sent in the clear",
     );
   }
-  const route = (to: string): ServerAddress => {
-    const proxy = proxyFor(to, read);
-    return { address: to, ...(proxy && { proxy }) };
-  };
+  const route = (to: string) => routeTo(to, read);
   return { ...route(address), ...(redirects.length > 0 && { redirects: redirects.map(route) }) };
+}
+
+/** A server, with the proxy that is on the way to it. */
+export function routeTo(address: string, read: VariableReader): ServerAddress {
+  const proxy = proxyFor(address, read);
+  return { address, ...(proxy && { proxy }) };
 }
 
 /** The upper-case names win, as in Go. A proxy that is not used for Vault is not looked at: it is not ours. */

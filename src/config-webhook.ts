@@ -1,6 +1,6 @@
 // What `webhook` can be told: flags and environment → one object, everything that is wrong listed at once. Names and
 // defaults of the first four flags are the contract with installations of the original.
-import { kmsSettings } from "./config-kms.ts";
+import { type KmsSettings, kmsSettings } from "./config-kms.ts";
 import { type Environment, type FlagValues, Reader } from "./config-reader.ts";
 import {
   type LogFormat,
@@ -19,7 +19,6 @@ import {
   parseListenAddress,
   withoutOuterSlashes,
 } from "./config-values.ts";
-import type { KmsOptions } from "./kms/factory.ts";
 import { type AuthMethod, authMethods } from "./vault/vault.ts";
 
 /** What becomes of an object with a value that cannot be decrypted. */
@@ -33,7 +32,7 @@ export interface WebhookConfig {
   /** Where the serving certificate comes from. */
   readonly certificate: { readonly files: CertificateFiles } | { readonly selfSigned: SelfSigned };
   readonly decrypt: (typeof decryptModes)[number];
-  readonly kms: KmsOptions;
+  readonly kms: KmsSettings;
   /** The tenancy policy; absent: none. It is read by policy/policy-file.ts. */
   readonly policyFile?: string;
   /** What the operator is told and the policy goes by. */

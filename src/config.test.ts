@@ -94,6 +94,8 @@ describe("flags", () => {
       { "kms-role-arn": "arn:aws:iam::123456789012:role/kms" },
       { kms: { roleArn: "arn:aws:iam::123456789012:role/kms" } },
     ],
+    [{ "age-key-file": "/keys" }, { kms: { ageKeyFile: "/keys" } }],
+    [{ "transit-key": "teams/transit/shop" }, { kms: { transitKey: "teams/transit/shop" } }],
     [{ "log-level": "debug", "log-format": "json" }, { log: { level: "debug", format: "json" } }],
   ])("%j", (flags, part) => {
     expect(configOf(flags)).toMatchObject(part);
@@ -122,6 +124,7 @@ describe("flags", () => {
     [{ "kms-max-in-flight": "many" }, 'a whole number from 1 to 10000, not "many"'],
     [{ "kms-qps": "-1" }, 'a whole number from 0 to 100000, not "-1"'],
     [{ "kms-role-arn": "kms" }, 'the ARN of an IAM role, not "kms"'],
+    [{ "transit-key": "shop" }, '<mount>/<key>, such as transit/shop, not "shop"'],
     [{ "log-level": "INFO" }, 'one of debug, info, warn, error, not "INFO"'],
     [{ "log-format": "xml" }, 'one of auto, json, text, not "xml"'],
   ])("%j is refused", (flags, expected) => {
@@ -186,6 +189,28 @@ describe("environment", () => {
     ],
     [{ AWS_REGION: "eu-west-1", AWS_DEFAULT_REGION: "us-west-2" }, { kms: { region: "eu-west-1" } }],
     [{ AWS_DEFAULT_REGION: "us-west-2" }, { kms: { region: "us-west-2" } }],
+    [{ VAULT_TRANSIT_NAMESPACE: "/keys/" }, { kms: { transitNamespace: "keys" } }],
+    [
+      {
+        VAULT_TRANSIT_ADDR: "https://keys:8200/",
+        VAULT_TRANSIT_TOKEN_FILE: "/t",
+        VAULT_TRANSIT_CACERT: "/c",
+        VAULT_PROXY_ADDR: "p:1",
+      },
+      {
+        kms: {
+          transitVault: {
+            transport: {
+              address: "https://keys:8200",
+              proxy: { origin: "http://p:1" },
+              caCert: "/c",
+              timeoutMs: 10_000,
+            },
+            token: { variable: "VAULT_TRANSIT_TOKEN", file: "/t" },
+          },
+        },
+      },
+    ],
     [{ VAULT_NAMESPACE: "/team/a/" }, { vault: { namespace: "team/a" } }],
     [
       { VAULT_CACERT: "/a", VAULT_CAPATH: "/b", VAULT_TLS_SERVER_NAME: "c" },
@@ -250,6 +275,39 @@ describe("environment", () => {
     expect(configOf({}, { ...elsewhere, NO_PROXY: "*" }).vault.transport).not.toHaveProperty("proxy");
   });
 
+  test.each<[Environment, string]>([
+    [
+      { VAULT_TRANSIT_ADDR: "https://keys" },
+      "VAULT_TRANSIT_ADDR: needs VAULT_TRANSIT_TOKEN or VAULT_TRANSIT_TOKEN_FILE",
+    ],
+    [
+      { VAULT_TRANSIT_TOKEN: "hunter2" },
+      "VAULT_TRANSIT_TOKEN: is for the Vault that VAULT_TRANSIT_ADDR names, which is not set",
+    ],
+    [
+      { VAULT_TRANSIT_CACERT: "/c" },
+      "VAULT_TRANSIT_CACERT: is for the Vault that VAULT_TRANSIT_ADDR names, which is not set",
+    ],
+    [
+      { VAULT_TRANSIT_ADDR: "https://keys", VAULT_TRANSIT_TOKEN: "hunter2", VAULT_TRANSIT_TOKEN_FILE: "/t" },
+      "VAULT_TRANSIT_TOKEN and VAULT_TRANSIT_TOKEN_FILE: must not be set both",
+    ],
+    [
+      {
+        VAULT_TRANSIT_ADDR: "https://keys",
+        VAULT_TRANSIT_TOKEN: "t",
+        VAULT_TRANSIT_CACERT: "-----BEGIN CERTIFICATE-----",
+      },
+      "VAULT_TRANSIT_CACERT: must name a file, not hold what is in it",
+    ],
+    [
+      { VAULT_TRANSIT_ADDR: "https://u:hunter2@keys", VAULT_TRANSIT_TOKEN: "t" },
+      "VAULT_TRANSIT_ADDR: must be an http:// or https:// URL without credentials, such as https://vault:8200, or unix:// and the path of a socket",
+    ],
+  ])("another Vault for transit keys: %j is refused", (env, problem) => {
+    expect(problemsOf({}, env)).toEqual([problem]);
+  });
+
   test.each(["VAULT_CLIENT_CERT", "VAULT_CLIENT_KEY"])("%s needs its counterpart", (name) => {
     expect(problemsOf({}, { [name]: "/a" })).toEqual([
       "VAULT_CLIENT_CERT and VAULT_CLIENT_KEY: must be set both or not at all",
@@ -309,7 +367,8 @@ describe("credentials", () => {
     ["ldap", notSet("VAULT_LDAP_USERNAME", "VAULT_LDAP_PASSWORD")],
   ])("those of %s that are missing stop the start when the flag names it", (method, problems) => {
     expect(problemsOf({ "vault-authentication-method": method })).toEqual(problems);
-    const given = { VAULT_CLIENT_CERT: "/c", VAULT_CLIENT_KEY: "/k", VAULT_IAM_AWS_ACCESS_KEY_ID: "x" };
+    const pairs = { VAULT_CLIENT_CERT: "/c", VAULT_CLIENT_KEY: "/k", VAULT_IAM_AWS_ACCESS_KEY_ID: "x" };
+    const given = { ...pairs, VAULT_TRANSIT_ADDR: "https://keys" };
     const files = variables.map(({ name }) => name).filter((name) => name.endsWith("_FILE"));
     const names = [...files, "VAULT_USERNAME", "VAULT_APPROLE_ROLE_ID", "VAULT_LDAP_USERNAME"];
     const env = { ...Object.fromEntries(names.map((name) => [name, "x"])), ...given };

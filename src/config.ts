@@ -14,11 +14,10 @@ import {
   parseNamespaces,
   withoutOuterSlashes,
 } from "./config-values.ts";
-import { kmsSettings } from "./config-kms.ts";
+import { type KmsSettings, kmsSettings } from "./config-kms.ts";
 import { type Environment, type FlagValues, Reader } from "./config-reader.ts";
 import { requireCredentials, vaultAuth } from "./config-vault.ts";
 import { vaultTransport } from "./config-vault-transport.ts";
-import type { KmsOptions } from "./kms/factory.ts";
 import type { VaultAuthOptions } from "./vault/auth/method.ts";
 import type { VaultTransportOptions } from "./vault/transport.ts";
 import { type AuthMethod, authMethods } from "./vault/vault.ts";
@@ -50,7 +49,7 @@ export interface Config {
   readonly maxConcurrentReconciles: number;
   /** Of requests to the API server; absent: none. */
   readonly kubeRateLimit?: RateLimit;
-  readonly kms: KmsOptions;
+  readonly kms: KmsSettings;
   readonly log: { readonly level: LogLevel; readonly format: LogFormat };
   /** The operator's own namespace: Lease and record key. */
   readonly namespace: string;

@@ -36,6 +36,7 @@ import { OwnRevisions } from "./sync/own-revisions.ts";
 import { type DebugServer, startDebug } from "./telemetry/debug.ts";
 import { createMetrics, type Metrics } from "./telemetry/metrics.ts";
 import { startProbes } from "./telemetry/probes.ts";
+import { openTransit, type TransitVault } from "./transit-vault.ts";
 import { type ClosableVault, createVault } from "./vault/factory.ts";
 import { productVersion } from "./version.ts";
 
@@ -106,6 +107,7 @@ export async function runOperator(config: Config, io: OperatorIo): Promise<numbe
     await Promise.all([
       doors.policy.close(),
       doors.vault.close(),
+      doors.transit.close(),
       doors.client.close(),
       doors.unguarded.close(),
       probes.close(),
@@ -129,6 +131,7 @@ interface Doors {
    */
   readonly unguarded: KubeClient;
   readonly vault: ClosableVault;
+  readonly transit: TransitVault;
   readonly kms: Decryptor;
   readonly policy: LivePolicy;
   readonly labels: NamespaceLabels;
@@ -167,28 +170,25 @@ function openDoors(config: Config, io: OperatorIo, metrics: Metrics): Doors {
   const labels = new NamespaceLabels({ client, logger, clock, metrics: metrics.runtime });
   const policy = openTenancy(config, io, { labels, metrics });
   const mayLogIn = ({ namespace, name }: Request) => policy.grants(namespace).mayLogIn(name);
-  return {
-    elector,
-    unguarded,
-    client,
-    policy,
-    labels,
-    vault: createVault({
-      ...config.vault,
-      serviceAccounts: new ServiceAccounts({ client, audience: config.vaultAudience, mayLogIn }),
-      logger,
-      clock,
-      beforeMutation,
-      keepsToNamespace: loaded !== undefined,
-      metrics: metrics.vault,
-    }),
-    kms: createDecryptor(config.kms, {
-      clock,
-      logger,
-      report: (...call) => metrics.kms.requestDone(...call),
-      watch: (limits) => metrics.kms.watchLimits(limits),
-    }),
-  };
+  const vault = createVault({
+    ...config.vault,
+    serviceAccounts: new ServiceAccounts({ client, audience: config.vaultAudience, mayLogIn }),
+    logger,
+    clock,
+    beforeMutation,
+    keepsToNamespace: io.policy !== undefined,
+    metrics: metrics.vault,
+  });
+  const own = { vault, method: config.authMethod, namespace: config.vault.namespace };
+  const transit = openTransit(config.kms, own, { logger, clock, metrics: metrics.vault });
+  const kms = createDecryptor(config.kms, {
+    clock,
+    logger,
+    report: (...call) => metrics.kms.requestDone(...call),
+    watch: (limits) => metrics.kms.watchLimits(limits),
+    ...(transit.door && { transit: transit.door }),
+  });
+  return { elector, unguarded, client, policy, labels, vault, transit, kms };
 }
 
 function openTenancy(

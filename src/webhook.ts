@@ -16,6 +16,7 @@ import type { KubeObject, Resource } from "./runtime/objects.ts";
 import { createMetrics, type Metrics } from "./telemetry/metrics.ts";
 import { startProbes } from "./telemetry/probes.ts";
 import { parsePath } from "./vault/kv/address.ts";
+import { openTransit, type TransitVault } from "./transit-vault.ts";
 import { productVersion } from "./version.ts";
 import { kubeHookConfigurations, kubeSecretStore } from "./webhook-kube.ts";
 import { Admission } from "./webhook/admission.ts";
@@ -59,12 +60,13 @@ export async function runWebhook(config: WebhookConfig, io: WebhookIo): Promise<
   });
   const client = kubeClient(io, metrics);
   const certificate = certificateOf(config, client, logger);
+  const transit = openTransit(config.kms, undefined, { clock: systemClock, logger, metrics: metrics.vault });
   const policy = await followedPolicy(config, { ...io, client, metrics });
   try {
     logger.info({ version: productVersion, metricsPort: probes.metricsPort }, "starting");
     const pair = await firstPair(certificate, signal);
     if (pair === undefined) return 0;
-    const admission = admissionOf(config, { client, policy, logger, metrics });
+    const admission = admissionOf(config, { client, policy, transit, logger, metrics });
     const server = await startServer({
       address: config.listenAddress,
       pair,
@@ -80,7 +82,7 @@ export async function runWebhook(config: WebhookConfig, io: WebhookIo): Promise<
     await server.close(stopWithinMs);
     return 0;
   } finally {
-    await Promise.all([certificate.close(), policy.close(), client.close(), probes.close()]);
+    await Promise.all([certificate.close(), policy.close(), transit.close(), client.close(), probes.close()]);
   }
 }
 
@@ -148,12 +150,17 @@ interface Parts {
 
 function admissionOf(
   config: WebhookConfig,
-  { client, policy, logger, metrics }: Parts & { readonly policy: LivePolicy },
+  { client, policy, transit, logger, metrics }: Parts & { readonly policy: LivePolicy; readonly transit: TransitVault },
 ): Admission {
   const clock = systemClock;
   // The turnstile keeps the rate, and does not let anybody wait for long.
   const { perSecond, ...options } = config.kms;
-  const kms = createDecryptor(options, { clock, logger, report: (...call) => metrics.kms.requestDone(...call) });
+  const kms = createDecryptor(options, {
+    clock,
+    logger,
+    report: (...call) => metrics.kms.requestDone(...call),
+    ...(transit.door && { transit: transit.door }),
+  });
   return new Admission({
     mode: config.decrypt,
     assertPath: parsePath,

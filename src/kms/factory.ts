@@ -1,14 +1,24 @@
 // Makes the Decryptor out of its options, for the operator and for the webhook alike.
 import type { Clock } from "../base/clock.ts";
 import type { Logger } from "../base/log.ts";
+import { ageService } from "./age.ts";
+import { awsService } from "./aws-values.ts";
 import { type AwsKmsOptions, createAwsKms } from "./aws.ts";
 import type { LearntLimit } from "./aws-clients.ts";
 import type { Decryptor } from "./cipher.ts";
 import { metered, type RequestReport } from "./metered.ts";
 import { byProvider } from "./providers.ts";
+import { type TransitDoor, transitService } from "./transit.ts";
 
 /** Where keys are and how they may be used. */
-export type KmsOptions = Omit<AwsKmsOptions, "logger" | "clock">;
+export interface KmsOptions extends Omit<AwsKmsOptions, "logger" | "clock"> {
+  /** Keys of whatever service that may be used; absent: any. */
+  readonly allowedKeys?: readonly string[];
+  /** Identities of age. */
+  readonly ageKeyFile?: string;
+  /** `<mount>/<key>` of Vault transit, for objects that name none. */
+  readonly transitKey?: string;
+}
 
 /** What a Decryptor works with. */
 export interface KmsTools {
@@ -17,11 +27,20 @@ export interface KmsTools {
   readonly report: RequestReport;
   /** Is handed a function that tells where KMS's throttling holds us back at the moment. */
   readonly watch?: (limits: () => readonly LearntLimit[]) => void;
+  /** The way to Vault's transit engines; absent: their values cannot be decrypted. */
+  readonly transit?: TransitDoor;
 }
 
 /** Touches no network until the first call. */
-export function createDecryptor(options: KmsOptions, { clock, logger, report, watch }: KmsTools): Decryptor {
-  const aws = createAwsKms({ ...options, logger, clock });
-  watch?.(() => aws.learntLimits());
-  return metered(byProvider({ aws }), clock, report);
+export function createDecryptor(options: KmsOptions, { clock, logger, report, watch, transit }: KmsTools): Decryptor {
+  const { ageKeyFile, transitKey, ...aws } = options;
+  const { allowedKeys, region } = aws;
+  const kms = createAwsKms({ ...aws, logger, clock });
+  watch?.(() => kms.learntLimits());
+  const services = {
+    AWS: awsService({ kms, region }),
+    Age: ageService({ keyFile: ageKeyFile, allowedKeys, logger }),
+    VaultTransit: transitService({ defaultKey: transitKey, allowedKeys, door: transit }),
+  };
+  return metered(byProvider(services), clock, report);
 }

@@ -9,6 +9,7 @@ import { VaultClient } from "./client.ts";
 import { MountCache } from "./kv/mount.ts";
 import { Session } from "./session.ts";
 import { type VaultMetrics, VaultTransport, type VaultTransportOptions } from "./transport.ts";
+import { Transit } from "./transit.ts";
 import type { Identity, Vault } from "./vault.ts";
 
 export interface VaultOptions {
@@ -25,14 +26,17 @@ export interface VaultOptions {
   readonly beforeMutation?: () => void;
 }
 
-/** Vault, with an end. */
+/** Vault, with its transit engines and an end. */
 export interface ClosableVault extends Vault {
+  /** As `access`: to be asked for anew for each use, so that an identity that was released logs in again. */
+  transit(identity: Identity): Transit;
   /** Revokes the tokens of our own logins, then ends the connections; within 5 s, whatever Vault does. */
   close(): Promise<void>;
 }
 
 interface Known {
   readonly access: Access;
+  readonly transit: Transit;
   readonly session: Session;
 }
 
@@ -58,16 +62,25 @@ export function createVault(options: VaultOptions): ClosableVault {
     const who = { method, ...(serviceAccount && { serviceAccount }) };
     const session = new Session({ door: { transport, namespace }, login: loginOf(identity), who, clock, logger });
     const client = new VaultClient({ transport, session, beforeMutation });
-    return { access: new Access({ client, namespace, cache, clock, keepsToNamespace }), session };
+    // Decrypting changes nothing, whoever leads.
+    const reader = new VaultClient({ transport, session });
+    return {
+      access: new Access({ client, namespace, cache, clock, keepsToNamespace }),
+      transit: new Transit({ client: reader, namespace, clock }),
+      session,
+    };
+  }
+
+  function knownAs(identity: Identity): Known {
+    const key = keyOf(identity);
+    const found = known.get(key) ?? make(identity);
+    known.set(key, found);
+    return found;
   }
 
   return {
-    access(identity) {
-      const key = keyOf(identity);
-      const found = known.get(key) ?? make(identity);
-      known.set(key, found);
-      return found.access;
-    },
+    access: (identity) => knownAs(identity).access,
+    transit: (identity) => knownAs(identity).transit,
     release(identity) {
       const key = keyOf(identity);
       const found = known.get(key);

@@ -1,5 +1,5 @@
 // KMS from the tests' side: the AWS SDK for keys and ciphertexts, the emulator's admin routes for faults and counts.
-import { CreateKeyCommand, EncryptCommand, KMSClient } from "@aws-sdk/client-kms";
+import { CreateKeyCommand, DescribeKeyCommand, EncryptCommand, KMSClient } from "@aws-sdk/client-kms";
 import type { CallCounts, FaultSettings } from "../../src/kms/emulator/faults.ts";
 import { JsonClient } from "./http.ts";
 import type { KmsInfo } from "./kms.ts";
@@ -30,6 +30,13 @@ export class KmsTestClient {
     const { KeyMetadata: key } = await this.#sdk.send(new CreateKeyCommand({}));
     if (key?.KeyId === undefined) throw new Error("CreateKey returned no key id");
     return key.KeyId;
+  }
+
+  /** @returns the ARN of a key */
+  async arnOf(keyId: string): Promise<string> {
+    const { KeyMetadata: key } = await this.#sdk.send(new DescribeKeyCommand({ KeyId: keyId }));
+    if (key?.Arn === undefined) throw new Error("DescribeKey returned no ARN");
+    return key.Arn;
   }
 
   /** @returns the ciphertext blob in base64, as it stands in `encryptedSecret` */

@@ -84,6 +84,14 @@ export const reserved: readonly Reserved[] = [
     ],
     alsoTypes: true,
   },
+  {
+    what: "the AWS Encryption SDK",
+    pattern: /^@aws-crypto\//,
+    allowed: ["kms/encryption-sdk.ts"],
+    alsoTypes: true,
+  },
+  // Imported lazily by both.
+  { what: "age", pattern: /^age-encryption$/, allowed: ["kms/age.ts", "kms/age-key-file.ts"] },
   { what: "the Kubernetes client library", pattern: /^@kubernetes\//, allowed: ["cli/kube-connection.ts"] },
   {
     what: "the clock",

@@ -16,7 +16,8 @@ export interface TokenAuthOptions {
 /** Refuses a token that Vault does not know; one that may not look itself up is used without knowing its life. */
 export function tokenLogin({ token: given }: TokenAuthOptions): Login {
   const read = async () => (await readCredential(given)).trim();
-  const name = given.file === undefined ? "VAULT_TOKEN" : "the file that VAULT_TOKEN_FILE names";
+  const { variable } = given;
+  const name = given.file === undefined ? variable : `the file that ${variable}_FILE names`;
   return {
     async logIn(door) {
       const token = await read();
