@@ -22,7 +22,7 @@ export interface Flag {
 }
 
 /** Flags of every command that decrypts (config-kms.ts). */
-export const kmsFlags = [
+const kmsFlags = [
   {
     name: "kms-max-in-flight",
     value: "count",

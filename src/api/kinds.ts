@@ -152,13 +152,13 @@ export const kmsVaultSecretSpecSchema = z.object({
     .string()
     .optional()
     .describe(
-      "Vault namespace instead of the operator's VAULT_NAMESPACE; needs --allow-vault-namespaces. The login is made there too, so method, role and policy must exist in it.",
+      "Vault namespace instead of the operator's VAULT_NAMESPACE; the operator's policy or --allow-vault-namespaces must allow it. The login is made there too, so method, role and policy must exist in it.",
     ),
   serviceAccountRef: z
     .object({ name: z.string().min(1).describe("Name of the service account.") })
     .optional()
     .describe(
-      'Log in to Vault (k8s or jwt) as this service account of the same namespace, which must be annotated k8s.patoarvizu.dev/vault-login: "true".',
+      'Log in to Vault (k8s or jwt) as this service account of the same namespace, which must be annotated k8s.patoarvizu.dev/vault-login: "true", unless the operator's policy allows it.',
     ),
   vaultRole: z
     .string()
