@@ -1,10 +1,23 @@
 // Third stage: entries to values. Every entry is tried, and all failures come back together, so that a user sees
 // everything that is wrong with an object at once and one bad key never hides or harms the others.
 import { reservedPrefix } from "../api/binding.ts";
+import type { KMSVaultSecretSpec } from "../api/kinds.ts";
 import { OperatorError, type Retry } from "../base/errors.ts";
 import { PlainValue } from "../base/plaintext.ts";
 import type { DecryptCall, Decryptor } from "../kms/cipher.ts";
 import type { ResolvedEntry } from "./resolve.ts";
+
+/** What an object says of the keys of its values. */
+export function keyChoiceOf(
+  spec: Pick<KMSVaultSecretSpec, "provider" | "kmsKeyId" | "kmsRoleArn">,
+): Pick<DecryptCall, "provider" | "keyId" | "roleArn"> {
+  const { provider, kmsKeyId: keyId, kmsRoleArn: roleArn } = spec;
+  return {
+    ...(provider !== undefined && { provider }),
+    ...(keyId !== undefined && { keyId }),
+    ...(roleArn !== undefined && { roleArn }),
+  };
+}
 
 /** One entry that gave no value. */
 export interface EntryFailure {
@@ -61,8 +74,8 @@ export function combineFailures(failures: readonly [EntryFailure, ...EntryFailur
   return new OperatorError(first.error.code, shown.join("; ") + rest, { cause: first.error, retry });
 }
 
-/** What is wrong with an entry whose encryption context names by hand where its value belongs. */
-export function reservedContextKey({ reservedKey }: ResolvedEntry): OperatorError | undefined {
+/** What is wrong with an encryption context that names by hand, by this key, where a value belongs. */
+export function reservedContextKey(reservedKey: string | undefined): OperatorError | undefined {
   if (reservedKey === undefined) return undefined;
   return new OperatorError(
     "ReservedContextKey",
@@ -72,7 +85,7 @@ export function reservedContextKey({ reservedKey }: ResolvedEntry): OperatorErro
 
 async function decryptEntry(entry: ResolvedEntry, decryptor: Decryptor, call: DecryptCall): Promise<PlainValue> {
   if (entry.empty) return new PlainValue("");
-  const reserved = reservedContextKey(entry);
+  const reserved = reservedContextKey(entry.reservedKey);
   if (reserved !== undefined) throw reserved;
   const plaintext = await decryptor.decrypt(entry, call).catch((error: unknown) => {
     throw withBinding(error, entry);

@@ -5,6 +5,7 @@ import type { PlainMap } from "../base/plaintext.ts";
 import type { DecryptCall, Decryptor } from "../kms/cipher.ts";
 import type { Destination } from "../vault/kv/engine.ts";
 import type { VaultAccess } from "../vault/vault.ts";
+import { keyChoiceOf } from "./decrypt.ts";
 import type { DestinationLock } from "./destination-lock.ts";
 import { sourceDigest } from "./digest.ts";
 import type { Remark } from "./outcome.ts";
@@ -124,15 +125,7 @@ export class Pass {
   /** How the entries are decrypted, together. */
   decryptCall(): DecryptCall {
     const { signal, isUrgent, allowedKeys, secret } = this.input;
-    const { provider, kmsKeyId: keyId, kmsRoleArn: roleArn } = secret.spec;
-    return {
-      signal,
-      isUrgent,
-      ...(provider && { provider }),
-      ...(keyId !== undefined && { keyId }),
-      ...(roleArn !== undefined && { roleArn }),
-      ...(allowedKeys && { allowedKeys }),
-    };
+    return { signal, isUrgent, ...keyChoiceOf(secret.spec), ...(allowedKeys && { allowedKeys }) };
   }
 
   remarks(): Remark[] {

@@ -109,6 +109,22 @@ test("one field that is wrong hides nothing of the others", () => {
   expect([...structure.badKeys]).toEqual(["k"]);
 });
 
+test("a context that names a place by hand is told where it stands, used or not", () => {
+  const context = { "k8s.patoarvizu.dev/namespace": "theirs" };
+  const own = { key: "own", secretContext: { a: "b" }, encryptedSecret: "x" };
+  const spec = {
+    path: "x",
+    secretContext: context,
+    secrets: [own, { key: "k" }, { key: "e", emptySecret: true, secretContext: context }],
+  };
+  const structure = structureOf(secret(spec), rules);
+  expect(textsOf(structure.findings)).toEqual([
+    expect.stringMatching(/^ReservedContextKey: spec\.secretContext: /),
+    expect.stringMatching(/^ReservedContextKey: key e: /),
+  ]);
+  expect([...structure.badKeys]).toEqual(["k"]);
+});
+
 test("the same malformed ciphertext was so before, another one is new; neither is shown", () => {
   const malformed: StructureRules = {
     ...rules,

@@ -1,5 +1,6 @@
 // What is wrong with an object as it stands, without asking anybody: always checked, also while KMS is down. Old objects
 // may break a rule that is younger than they are; what an edit does not touch does not stand in its way.
+import { reservedKeyOf } from "../api/binding.ts";
 import { asOperatorError, OperatorError } from "../base/errors.ts";
 import type { Provider } from "../kms/cipher.ts";
 import type { TenancyPolicy } from "../policy/policy.ts";
@@ -42,7 +43,8 @@ export function structureOf(subject: Subject, rules: StructureRules): Structure 
     findings: [
       ...subject.problems.map(({ field, message }) => finding(`${field}: ${message}`)),
       ...pathFindings(subject, rules),
-      ...entries.map(({ finding: found }) => found),
+      ...contextFindings(subject),
+      ...entries.flatMap(({ findings }) => findings),
       ...refusals.found.map((refusal) => policyFinding(`PolicyDenied: ${refusal}`, subject)),
     ],
     badKeys: new Set(entries.map(({ key }) => key)),
@@ -94,17 +96,29 @@ function pathFindings({ kind, spec, problems }: Subject, { assertPath }: Structu
   return error === undefined ? [] : [finding(`${error.code}: ${error.message}`)];
 }
 
-function badEntries(subject: Subject, rules: StructureRules): { readonly key: string; readonly finding: Finding }[] {
-  return ownEntries(subject).flatMap((entry) => {
-    const { key, encryptedSecret, empty } = entry;
-    const reserved = empty ? undefined : reservedContextKey(entry);
-    if (reserved !== undefined) {
-      return [{ key, finding: finding(`${reserved.code}: key ${key}: ${reserved.message}`) }];
-    }
-    const malformed = empty ? undefined : caught(() => rules.assertCiphertext(encryptedSecret, subject.spec.provider));
-    if (malformed === undefined) return [];
+/** In any of them, used or not. */
+function contextFindings({ spec }: Subject): Finding[] {
+  const contexts = [
+    { where: "spec.secretContext", context: spec.secretContext },
+    ...(spec.secrets ?? []).map(({ key, secretContext }) => ({ where: `key ${key}`, context: secretContext })),
+  ];
+  return contexts.flatMap(({ where, context = {} }) => {
+    const error = reservedContextKey(reservedKeyOf(context));
+    return error === undefined ? [] : [finding(`${error.code}: ${where}: ${error.message}`)];
+  });
+}
+
+/** Those with nothing to decrypt, and what is to be said of them that contextFindings does not say. */
+function badEntries(
+  subject: Subject,
+  rules: StructureRules,
+): { readonly key: string; readonly findings: readonly Finding[] }[] {
+  return ownEntries(subject).flatMap(({ key, encryptedSecret, empty, reservedKey }) => {
+    if (empty) return [];
+    const malformed = caught(() => rules.assertCiphertext(encryptedSecret, subject.spec.provider));
+    if (malformed === undefined) return reservedKey === undefined ? [] : [{ key, findings: [] }];
     const text = entryText(subject, key, malformed);
-    return [{ key, finding: { text, identity: JSON.stringify([text, encryptedSecret]) } }];
+    return [{ key, findings: [{ text, identity: JSON.stringify([text, encryptedSecret]) }] }];
   });
 }
 

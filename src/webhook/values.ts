@@ -4,7 +4,7 @@ import { isDeepStrictEqual } from "node:util";
 import { asOperatorError, OperatorError } from "../base/errors.ts";
 import type { DecryptCall, Decryptor } from "../kms/cipher.ts";
 import type { TenancyPolicy } from "../policy/policy.ts";
-import { decrypt, type EntryFailure } from "../sync/decrypt.ts";
+import { decrypt, type EntryFailure, keyChoiceOf } from "../sync/decrypt.ts";
 import { includedSource, type ResolvedEntry, resolveSource } from "../sync/resolve.ts";
 import { mapAt, ownEntries, readSubject, type Subject, textAt } from "./subject.ts";
 
@@ -58,23 +58,15 @@ export async function checkValues(check: ValueCheck, tools: ValueTools): Promise
 
 /** Those that have a ciphertext and differ, in what is decrypted or how, from the old object's. */
 function changedEntries(subject: Subject, old: Subject | undefined): ResolvedEntry[] {
-  const sameChoice = old !== undefined && isDeepStrictEqual(keyChoiceOf(subject), keyChoiceOf(old));
+  const sameChoice = old !== undefined && isDeepStrictEqual(keyChoiceOf(subject.spec), keyChoiceOf(old.spec));
   const former = new Map(sameChoice ? ownEntries(old).map((entry) => [entry.key, entry]) : []);
   return ownEntries(subject).filter((entry) => !entry.empty && !isDeepStrictEqual(entry, former.get(entry.key)));
-}
-
-function keyChoiceOf({ spec }: Pick<Subject, "spec">): Pick<DecryptCall, "provider" | "keyId" | "roleArn"> {
-  return {
-    ...(spec.provider !== undefined && { provider: spec.provider }),
-    ...(spec.kmsKeyId !== undefined && { keyId: spec.kmsKeyId }),
-    ...(spec.kmsRoleArn !== undefined && { roleArn: spec.kmsRoleArn }),
-  };
 }
 
 function callOf(subject: Subject, { policy }: ValueTools, signal: AbortSignal): DecryptCall | OperatorError {
   try {
     const allowedKeys = policy.grants(subject.namespace).allowedKeys;
-    return { signal, ...keyChoiceOf(subject), ...(allowedKeys !== undefined && { allowedKeys }) };
+    return { signal, ...keyChoiceOf(subject.spec), ...(allowedKeys !== undefined && { allowedKeys }) };
   } catch (error) {
     if (error instanceof OperatorError) return error;
     throw error;
@@ -106,7 +98,7 @@ async function retriedAsIncluded(
       metadata: includer,
       spec: includer.spec,
     }).filter(({ key }) => open.has(key));
-    const again = await decrypt(entries, tools.decryptor, { ...call, ...keyChoiceOf(includer) });
+    const again = await decrypt(entries, tools.decryptor, { ...call, ...keyChoiceOf(includer.spec) });
     for (const { key, error } of again.failures) if (isDoubt(error)) doubts.set(key, error);
     for (const key of open) if (again.values.has(key)) left.delete(key);
     open = new Set(again.failures.map(({ key }) => key));
@@ -125,15 +117,13 @@ async function includersOf(
 ): Promise<readonly Subject[] | OperatorError> {
   try {
     const objects = await includers.list(namespace, signal);
-    const subjects = objects.map((object) => {
-      return readSubject(object, {
-        kind: "KMSVaultSecret",
-        namespace,
-        name: textAt(mapAt(object, "metadata"), "name"),
-      });
-    });
-    return subjects
-      .filter(({ spec }) => spec.includeSecrets?.includes(name) === true)
+    // A namespace may hold thousands of others: only those that include it are read.
+    return objects
+      .filter((object) => includes(object, name))
+      .map((object) => {
+        const its = textAt(mapAt(object, "metadata"), "name");
+        return readSubject(object, { kind: "KMSVaultSecret", namespace, name: its });
+      })
       .filter(({ rawSpec }) => policy.refusals({ namespace, spec: rawSpec }).length === 0);
   } catch (error) {
     const { code, message } = asOperatorError(error);
@@ -145,6 +135,11 @@ async function includersOf(
       { cause: error },
     );
   }
+}
+
+function includes(object: unknown, partial: string): boolean {
+  const names = mapAt(object, "spec")?.includeSecrets;
+  return Array.isArray(names) && names.includes(partial);
 }
 
 function explained(error: OperatorError, count: number): OperatorError {
