@@ -66,6 +66,15 @@ test("so many at once, the others in order; urgent ones before them, retries bef
   expect(desk.served).toEqual(["first", "urgent", "again", "second"]);
 });
 
+test("objects take turns, however many entries each has", async () => {
+  const desk = new Desk({ maxInFlight: 1 });
+  const [large, small] = [{}, {}];
+  for (const name of ["large 1", "large 2", "large 3", "large 4"]) await desk.ask(name, large);
+  for (const name of ["small 1", "small 2"]) await desk.ask(name, small);
+  for (let turn = 0; turn < 6; turn += 1) await desk.end(desk.served.at(-1) ?? "");
+  expect(desk.served).toEqual(["large 1", "large 2", "small 1", "large 3", "small 2", "large 4"]);
+});
+
 test("an upper bound makes them wait for their turns", async () => {
   const desk = new Desk({ perSecond: 10 });
   for (let index = 0; index < 12; index += 1) await desk.ask(`${index}`, { isUrgent: true });

@@ -5,6 +5,7 @@ import type { Clock } from "../base/clock.ts";
 import { OperatorError } from "../base/errors.ts";
 import { AdaptiveRate } from "./adaptive-rate.ts";
 import type { DecryptCall } from "./cipher.ts";
+import { FairQueue } from "./fair-queue.ts";
 
 /** What came of an attempt. `silent`: no answer. `aborted`: by us. */
 export type Result = "ok" | "refused" | "throttled" | "silent" | "aborted";
@@ -40,7 +41,6 @@ const blockedMs = 2_000;
 type State = "open" | "suspect" | "down";
 
 interface Waiter {
-  readonly call: DecryptCall;
   readonly go: (turn: Turn) => void;
   readonly fail: (error: OperatorError) => void;
 }
@@ -48,8 +48,8 @@ interface Waiter {
 export class Budget {
   readonly #options: BudgetOptions;
   readonly #rate: AdaptiveRate;
-  readonly #urgent: Waiter[] = [];
-  readonly #ordinary: Waiter[] = [];
+  readonly #urgent = new FairQueue<DecryptCall, Waiter>();
+  readonly #ordinary = new FairQueue<DecryptCall, Waiter>();
   /** Calls of which one entry was let in: the others are, too, however long it takes. */
   readonly #letIn = new WeakSet<DecryptCall>();
   #state: State = "open";
@@ -102,7 +102,7 @@ export class Budget {
   }
 
   get #waiting(): number {
-    return this.#urgent.length + this.#ordinary.length;
+    return this.#urgent.size + this.#ordinary.size;
   }
 
   #refusal(call: DecryptCall, isRetry: boolean): OperatorError | undefined {
@@ -144,7 +144,7 @@ export class Budget {
   #goDown(failure: OperatorError | undefined): void {
     this.#state = "down";
     this.#trouble = failure;
-    const waiting = [...this.#urgent.splice(0), ...this.#ordinary.splice(0)];
+    const waiting = [...this.#urgent.drain(), ...this.#ordinary.drain()];
     for (const { fail } of waiting) fail(failure ?? busy());
   }
 
@@ -168,7 +168,6 @@ export class Budget {
       const lane = isUrgent ? this.#urgent : this.#ordinary;
       const settled = () => signal?.removeEventListener("abort", abort);
       const waiter: Waiter = {
-        call,
         go: (turn) => {
           settled();
           resolve(turn);
@@ -179,13 +178,12 @@ export class Budget {
         },
       };
       const abort = () => {
-        lane.splice(lane.indexOf(waiter), 1);
+        lane.remove(call, waiter);
         if (!this.#isProbing && this.#waiting === 0) this.#prober = undefined;
         reject(new OperatorError("KMSUnavailable", "the wait for KMS was cancelled; it is tried again by itself"));
       };
       signal?.addEventListener("abort", abort, { once: true });
-      if (isRetry) lane.unshift(waiter);
-      else lane.push(waiter);
+      lane.add(call, waiter, isRetry);
       this.#dispatch();
     });
   }

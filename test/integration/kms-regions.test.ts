@@ -86,7 +86,8 @@ describe.each<{ what: string; faults: FaultSettings; reason: string }>([
       await eventually(async () => expect(await scene.atV2(near)).toEqual({ n: `new ${index}` }));
       editMs.push(performance.now() - since);
     }
-    expect(Math.max(...editMs)).toBeLessThan(5_000);
+    // Half of it where the machine has time to spare (src/kms/aws-outage.test.ts).
+    expect(Math.max(...editMs)).toBeLessThan(10_000);
     for (const name of names) await scene.untilReady(name, reason);
 
     await scene.kms.faults({});
