@@ -1,7 +1,7 @@
 // The Vault that holds transit keys: the operator's own by its own login, or another one that has settings of its own.
 import type { Clock } from "./base/clock.ts";
 import type { Logger } from "./base/log.ts";
-import type { TransitSettings } from "./config-kms.ts";
+import type { TransitSettings } from "./config-transit.ts";
 import type { TransitDoor } from "./kms/transit.ts";
 import { tokenLogin } from "./vault/auth/token.ts";
 import { VaultClient } from "./vault/client.ts";
