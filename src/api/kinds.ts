@@ -49,7 +49,9 @@ export const entrySchema = z.object({
   encryptedSecret: z
     .string()
     .optional()
-    .describe("Standard base64 of the KMS ciphertext blob of the value. Ignored when emptySecret is true."),
+    .describe(
+      "The encrypted value. AWS: standard base64 of the KMS ciphertext blob, or of a message of the AWS Encryption SDK; age: base64 of the file, or its armour; Vault transit: vault:v1:…. Ignored when emptySecret is true.",
+    ),
   secretContext: encryptionContext
     .optional()
     .describe("KMS encryption context of this entry. When not empty it replaces the spec's secretContext."),

@@ -37,10 +37,12 @@ export function createDecryptor(options: KmsOptions, { clock, logger, report, wa
   const { allowedKeys, region } = aws;
   const kms = createAwsKms({ ...aws, logger, clock });
   watch?.(() => kms.learntLimits());
-  const services = {
-    AWS: awsService({ kms, region }),
-    Age: ageService({ keyFile: ageKeyFile, allowedKeys, logger }),
-    VaultTransit: transitService({ defaultKey: transitKey, allowedKeys, door: transit }),
-  };
-  return metered(byProvider(services), clock, report);
+  const age = ageService({ keyFile: ageKeyFile, allowedKeys, logger });
+  const vaultTransit = transitService({ defaultKey: transitKey, allowedKeys, door: transit });
+  return byProvider({
+    // Its values may have a data key in common, for which KMS is asked once.
+    AWS: awsService({ kms: metered(kms, clock, report), region }),
+    Age: { ...age, ...metered(age, clock, report) },
+    VaultTransit: { ...vaultTransit, ...metered(vaultTransit, clock, report) },
+  });
 }

@@ -164,7 +164,7 @@ function createKmsMetrics(registry: Registry) {
   const registers = [registry];
   const total = new Counter({
     name: "kms_vault_operator_kms_requests_total",
-    help: "Requests to KMS by operation and outcome: ok, or the code of the error.",
+    help: "Requests to KMS and the other key services, by operation and outcome: ok, or the code of the error.",
     labelNames: ["operation", "outcome"],
     registers,
   });
