@@ -53,3 +53,13 @@ test("what it allows passes; a change of the policy counts at once, and does not
   expect(await scene.warnings({ ...manifest, spec })).toEqual([expect.stringMatching(/was so before: PolicyDenied: /)]);
   await scene.edit("ours", { spec: { path: `secret/${scene.namespace}/only/x` } });
 });
+
+test("labels of namespaces, which a policy may go by, are followed", async () => {
+  const labels = { team: "shop" };
+  await scene.kube.patch({ apiVersion: "v1", plural: "namespaces", name: scene.namespace }, { metadata: { labels } });
+  writeFileSync(file, policy({ namespaces: { labels }, vaultPaths: ["secret/{{label:team}}/**"] }));
+  const good = scene.secret("labelled", { path: "secret/shop/x", secrets: [await scene.entry("k")] });
+  await eventually(async () => expect(await scene.warnings(good, "--dry-run=server")).toEqual([]));
+  const theirs = scene.create("not-labelled", { path: "secret/other/x", secrets: [await scene.entry("k")] });
+  expect(await denial(theirs)).toMatch(/^PolicyDenied: /);
+});
