@@ -25,7 +25,7 @@ export interface AwsClient {
   readonly kms: KMSClient;
   readonly region: string;
   readonly budget: Budget;
-  /** Aliases, as seen in answers: the ARN of the key behind it, or that it is none that is known; and until when. */
+  /** The keys behind aliases, by their ARNs, as seen in answers; and until when that is believed. */
   readonly aliases: Map<string, { readonly keyArn: string; readonly until: number }>;
   /** Calls that use it. */
   calls: number;
@@ -121,7 +121,8 @@ function openClient(
 ): AwsClient {
   const { endpoint, maxInFlight } = options;
   const agents = [HttpAgent, HttpsAgent].map((Agent) => new Agent({ keepAlive: true, maxSockets: maxInFlight }));
-  const role = roleArn === undefined ? undefined : new RoleTaker(roleArn, { region, ...transport(options) });
+  const role =
+    roleArn === undefined ? undefined : new RoleTaker(roleArn, { region, maxAttempts: 1, ...transport(options) });
   // The client gets no logger: the SDK logs what a command gave back, and that is the plaintext.
   const kms = new KMSClient({
     region,

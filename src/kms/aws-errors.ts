@@ -165,6 +165,11 @@ export function describeAwsFailure(error: unknown): AwsFailure {
   };
 }
 
+/** Whether a failure to reach somebody was that there was no answer. */
+export function isSilence({ name, status, systemCode }: AwsFailure): boolean {
+  return status === undefined && (systemCode !== undefined || name === "TimeoutError");
+}
+
 /**
  * The OperatorError of an error that the SDK threw. Its cause is a copy that has AWS's message only where that is
  * known to hold no input.

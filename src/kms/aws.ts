@@ -8,7 +8,7 @@ import type { Logger } from "../base/log.ts";
 import { Plaintext } from "../base/plaintext.ts";
 import { backoffDelay } from "../base/retry.ts";
 import { type AwsClient, AwsClients, type LearntLimit } from "./aws-clients.ts";
-import { type AwsFailure, describeAwsFailure, type KmsOperation, mapAwsError } from "./aws-errors.ts";
+import { type AwsFailure, describeAwsFailure, isSilence, type KmsOperation, mapAwsError } from "./aws-errors.ts";
 import { aliasesIn, chooseKey, isListed, notAllowed, regionOfKey } from "./aws-keys.ts";
 import type { Result } from "./budget.ts";
 import type { DecryptCall, EncryptionContext, EncryptRequest, Encryptor } from "./cipher.ts";
@@ -258,14 +258,14 @@ interface Failed {
 async function attemptsFor({ result, error, isSkewed }: Failed, { kms }: AwsClient): Promise<number> {
   const isPassing = error.code === "KMSUnavailable" || result === "throttled" || isSkewed;
   if (result === "aborted" || !isPassing) return 1;
-  const configured = await kms.config.maxAttempts();
+  // What is wrong with the setting, if it cannot be read, is what the attempt failed with.
+  const configured = await kms.config.maxAttempts().catch(() => 1);
   return result === "throttled" && configured > 1 ? mostAttempts : configured;
 }
 
-function resultOf({ code }: OperatorError, { name, status, systemCode }: AwsFailure): Result {
+function resultOf({ code, isOutage }: OperatorError, failure: AwsFailure): Result {
   if (code === "KMSThrottled") return "throttled";
-  const isSilent = status === undefined && (systemCode !== undefined || name === "TimeoutError");
-  return code === "KMSUnavailable" && isSilent ? "silent" : "refused";
+  return isOutage || (code === "KMSUnavailable" && isSilence(failure)) ? "silent" : "refused";
 }
 
 function there(bytes: Uint8Array | undefined): Uint8Array {

@@ -11,15 +11,16 @@ const throttling = new OperatorError("KMSThrottled", "too many");
 
 /** A budget, and what became of those who asked it. */
 class Desk {
-  readonly clock = new FakeClock();
+  readonly clock: FakeClock;
   readonly budget: Budget;
   /** Names of those who have got a turn, in order. */
   readonly served: string[] = [];
   readonly turns = new Map<string, Turn>();
   readonly refused = new Map<string, unknown>();
 
-  constructor(options: Partial<BudgetOptions> = {}) {
-    this.budget = new Budget({ maxInFlight: 64, perSecond: unlimited, clock: this.clock, ...options });
+  constructor({ clock = new FakeClock(), ...options }: Partial<BudgetOptions> & { readonly clock?: FakeClock } = {}) {
+    this.clock = clock;
+    this.budget = new Budget({ maxInFlight: 64, perSecond: unlimited, clock, ...options });
   }
 
   /** Somebody asks for a turn. */
@@ -85,6 +86,26 @@ test("an upper bound makes them wait for their turns", async () => {
   expect(desk.served).toHaveLength(11);
   await desk.clock.advance(100);
   expect(desk.served).toHaveLength(12);
+});
+
+/** Goes on a little whenever it is looked at, as a real one does. */
+class RestlessClock extends FakeClock {
+  override monotonic(): number {
+    this.freeze(0.02);
+    return super.monotonic();
+  }
+}
+
+test("nobody is forgotten whose turn comes while it is being looked at", async () => {
+  for (let beforeMs = 0; beforeMs < 0.3; beforeMs += 0.004) {
+    const clock = new RestlessClock();
+    const desk = new Desk({ perSecond: 1, clock });
+    await desk.ask("first");
+    await clock.advance(1_000 - beforeMs);
+    await desk.ask("second", { isUrgent: true });
+    await clock.advance(1_000);
+    expect(desk.served).toEqual(["first", "second"]);
+  }
 });
 
 test("who gives up waiting takes no turn", async () => {

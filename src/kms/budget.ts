@@ -85,7 +85,7 @@ export class Budget {
   enter(call: DecryptCall, isRetry = false): Turn | Promise<Turn> {
     const refusal = this.#refusal(call, isRetry);
     if (refusal !== undefined) throw refusal;
-    if (this.#waiting === 0 && this.#mayGo()) return this.#start();
+    if (this.#waiting === 0 && this.#nextInMs() === 0) return this.#start();
     return this.#wait(call, isRetry);
   }
 
@@ -148,10 +148,11 @@ export class Budget {
     for (const { fail } of waiting) fail(failure ?? busy());
   }
 
-  #mayGo(): boolean {
+  /** Until the next may go, ms; undefined: when an attempt has ended. */
+  #nextInMs(): number | undefined {
     const { maxInFlight, clock } = this.#options;
     const isFree = this.#state === "open" ? this.#inFlight < maxInFlight : !this.#isProbing;
-    return isFree && this.#rate.waitMs(clock.monotonic()) === 0;
+    return isFree ? this.#rate.waitMs(clock.monotonic()) : undefined;
   }
 
   #start(): Turn {
@@ -189,20 +190,21 @@ export class Budget {
   }
 
   #dispatch(): void {
-    while (this.#waiting > 0 && this.#mayGo()) {
-      const waiter = this.#urgent.shift() ?? this.#ordinary.shift();
-      waiter?.go(this.#start());
+    while (this.#waiting > 0) {
+      const nextInMs = this.#nextInMs();
+      if (nextInMs === 0) {
+        const waiter = this.#urgent.shift() ?? this.#ordinary.shift();
+        waiter?.go(this.#start());
+      } else {
+        if (nextInMs !== undefined && !this.#isTimed) void this.#wakeUp(nextInMs);
+        return;
+      }
     }
-    if (this.#waiting > 0 && !this.#isTimed) void this.#wakeUp();
   }
 
-  async #wakeUp(): Promise<void> {
-    const { clock } = this.#options;
-    const waitMs = this.#rate.waitMs(clock.monotonic());
-    // Otherwise it waits for an attempt to end.
-    if (waitMs === 0) return;
+  async #wakeUp(inMs: number): Promise<void> {
     this.#isTimed = true;
-    await clock.sleep(waitMs);
+    await this.#options.clock.sleep(inMs);
     this.#isTimed = false;
     this.#dispatch();
   }

@@ -3,7 +3,7 @@
 // is a role.
 import type { STSClient, STSClientConfig } from "@aws-sdk/client-sts";
 import { OperatorError } from "../base/errors.ts";
-import { mapAwsError } from "./aws-errors.ts";
+import { describeAwsFailure, isSilence, mapAwsError } from "./aws-errors.ts";
 
 /** In AWS's audit trail it names who took the role. */
 const sessionName = "kms-vault-operator";
@@ -39,7 +39,7 @@ export class RoleTaker {
     this.#config = config;
   }
 
-  /** @throws OperatorError `KMSAccessDenied`, `KMSUnavailable` */
+  /** @throws OperatorError `KMSAccessDenied`; `KMSUnavailable`, which `isOutage` when STS gave no answer */
   async take(): Promise<RoleCredentials> {
     const { STSClient: Client, AssumeRoleCommand } = await import("@aws-sdk/client-sts");
     this.#client ??= new Client(this.#config);
@@ -65,12 +65,13 @@ export class RoleTaker {
 
   #notTaken(error: unknown): OperatorError {
     const { code, message, cause } = mapAwsError(error, "AssumeRole");
+    const isOutage = code === "KMSUnavailable" && isSilence(describeAwsFailure(error));
     // STS's throttling says nothing about KMS's.
     const isPassing = code === "KMSUnavailable" || code === "KMSThrottled";
     const remedy = isPassing
       ? "it is tried again by itself"
       : "allow sts:AssumeRole on it for the operator's AWS identity, and that identity in the role's trust policy";
     const text = `the AWS role ${this.#roleArn} cannot be taken; ${remedy}: ${message}`;
-    return new OperatorError(isPassing ? "KMSUnavailable" : "KMSAccessDenied", text, { cause });
+    return new OperatorError(isPassing ? "KMSUnavailable" : "KMSAccessDenied", text, { cause, isOutage });
   }
 }

@@ -1,6 +1,8 @@
 // KMS asked as an AWS role, against moto, which has STS and KMS and keeps the keys of accounts apart: what a role of
 // another account decrypts was decrypted as that role.
 import { CreateKeyCommand, EncryptCommand, KMSClient } from "@aws-sdk/client-kms";
+import { once } from "node:events";
+import { type AddressInfo, createServer } from "node:net";
 import { request } from "undici";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from "vitest";
 import { type AwsKms, type AwsKmsOptions, type BlobRequest, createAwsKms } from "../../src/kms/aws.ts";
@@ -116,6 +118,18 @@ test("an STS that is not there is KMSUnavailable", async () => {
     code: "KMSUnavailable",
     message: expect.stringContaining("cannot be taken; it is tried again by itself"),
   });
+});
+
+test("an STS that does not answer holds nobody up longer than KMS would", async () => {
+  const silent = createServer().listen(0, "127.0.0.1");
+  await once(silent, "listening");
+  vi.stubEnv("AWS_ENDPOINT_URL_STS", `http://127.0.0.1:${(silent.address() as AddressInfo).port}`);
+  const kms = connect({ roleArn });
+  const since = performance.now();
+  const results = await Promise.allSettled(Array.from({ length: 30 }, () => textOf(kms)));
+  expect(performance.now() - since).toBeLessThan(5_000);
+  expect(results.filter(({ status }) => status === "fulfilled")).toEqual([]);
+  silent.close();
 });
 
 test("what is no role is not asked for", async () => {
