@@ -249,7 +249,7 @@ function assemble(parts: Doors & Surveyed & Assembly): Manager {
     name: controllerName,
     clock,
     metrics: metrics.runtime,
-    lowBesideHigh: Math.max(1, Math.floor(config.maxConcurrentReconciles / 8)),
+    lowBesideOthers: Math.max(1, Math.floor(config.maxConcurrentReconciles / 8)),
   });
   const reconciler = new Reconciler({
     surroundings,

@@ -1,6 +1,6 @@
-// From what the informers see to keys in the queue. Edits and new objects go before refreshes; a status is our own
-// doing and triggers nothing; an edited Partial concerns everyone who includes it, a moved or deleted object everyone
-// who wants its place.
+// From what the informers see to keys in the queue. Edits go before new objects, and both before refreshes; a status is
+// our own doing and triggers nothing; an edited Partial concerns everyone who includes it, a moved or deleted object
+// everyone who wants its place.
 import { adoptAnnotation, deletionAnnotation, reconcileAnnotation } from "../api/kinds.ts";
 import type { Handlers } from "../runtime/informer.ts";
 import type { Priority } from "../runtime/metrics.ts";
@@ -32,7 +32,8 @@ export function secretHandlers(options: WatchesOptions): Handlers<KubeObject> {
   const addClaimants = (object: KubeObject) => surroundings.claimantKeys(object).forEach((key) => add(key, "high"));
   return {
     onAdd(object) {
-      add(keyOf(object), hasSynced() ? "high" : "low");
+      // Of many at once each may wait for KMS; who edits one that is in Vault already does not wait behind them.
+      add(keyOf(object), hasSynced() ? "normal" : "low");
       if (hasSynced()) addClaimants(object);
     },
     onUpdate(old, object) {

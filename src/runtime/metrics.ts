@@ -6,8 +6,10 @@
 /** Label `result` of `controller_runtime_reconcile_total`. */
 type ReconcileResult = "success" | "requeue_after" | "error";
 
-/** Label `priority` of `workqueue_depth`. */
-export type Priority = "high" | "low";
+/** Values of the label `priority` of `workqueue_depth`, the first first. */
+export const priorities = ["high", "normal", "low"] as const;
+/** What is worked on before what. */
+export type Priority = (typeof priorities)[number];
 
 export interface RuntimeMetrics {
   /** `controller_runtime_reconcile_total{controller,result}` and `controller_runtime_reconcile_time_seconds`. */

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { FakeClock } from "../../test/gen/fake-clock.ts";
-import { type Priority, type RuntimeMetrics, noMetrics } from "./metrics.ts";
+import { priorities, type Priority, type RuntimeMetrics, noMetrics } from "./metrics.ts";
 import { WorkQueue } from "./workqueue.ts";
 
 function queueOf(metrics: RuntimeMetrics = noMetrics) {
@@ -52,15 +52,16 @@ describe("keys", () => {
 });
 
 describe("priorities", () => {
-  test("edits overtake refreshes", async () => {
+  test("edits overtake new objects, and both overtake refreshes", async () => {
     const { queue } = queueOf();
     queue.add("refresh", { priority: "low" });
+    queue.add("new", { priority: "normal" });
     queue.add("edit", { priority: "high" });
-    expect([await ready(queue), await ready(queue)]).toEqual(["edit", "refresh"]);
+    expect([await ready(queue), await ready(queue), await ready(queue)]).toEqual(["edit", "new", "refresh"]);
   });
 
   test("beside an edit under way there are only so many refreshes; when it is done the others go on", async () => {
-    const queue = new WorkQueue({ name: "test", clock: new FakeClock(), lowBesideHigh: 1 });
+    const queue = new WorkQueue({ name: "test", clock: new FakeClock(), lowBesideOthers: 1 });
     const taken: (string | undefined)[] = [];
     queue.add("edit");
     for (const refresh of ["a", "b", "c"]) queue.add(refresh, { priority: "low" });
@@ -238,16 +239,16 @@ describe("shutdown", () => {
 });
 
 test("depth is reported per priority and comes back to zero", async () => {
-  const depth: Record<Priority, number> = { high: -1, low: -1 };
+  const depth: Record<Priority, number> = { high: -1, normal: -1, low: -1 };
   const { queue } = queueOf({ ...noMetrics, queueDepth: (_, priority, value) => void (depth[priority] = value) });
   queue.add("a", { priority: "low" });
   queue.add("b", { priority: "low" });
   expect(depth.low).toBe(2);
   queue.add("a", { priority: "high" });
-  expect(depth).toEqual({ high: 1, low: 1 });
+  expect(depth).toMatchObject({ high: 1, low: 1 });
   await queue.get();
   await queue.get();
-  expect(depth).toEqual({ high: 0, low: 0 });
+  expect(depth).toEqual({ high: 0, normal: 0, low: 0 });
 });
 
 type Step =
@@ -259,7 +260,7 @@ type Step =
 
 const key = fc.constantFrom("a", "b", "c", "d");
 const step: fc.Arbitrary<Step> = fc.oneof(
-  fc.record({ do: fc.constant("add" as const), key, priority: fc.constantFrom<Priority>("high", "low") }),
+  fc.record({ do: fc.constant("add" as const), key, priority: fc.constantFrom<Priority>(...priorities) }),
   fc.record({ do: fc.constant("addAfter" as const), key, ms: fc.integer({ min: 0, max: 3_000 }) }),
   fc.record({ do: fc.constant("retry" as const), key }),
   fc.record({ do: fc.constant("finish" as const), worker: fc.nat(2) }),
@@ -276,7 +277,7 @@ interface Owed {
 /** Three workers that each hold their key until they are told to finish, and a ledger of what was asked for. */
 class Workshop {
   readonly clock = new FakeClock();
-  readonly queue = new WorkQueue({ name: "test", clock: this.clock, lowBesideHigh: 1 });
+  readonly queue = new WorkQueue({ name: "test", clock: this.clock, lowBesideOthers: 1 });
   readonly held: (string | undefined)[] = [undefined, undefined, undefined];
   readonly doubles: string[] = [];
   readonly early: string[] = [];

@@ -1,12 +1,12 @@
 // The queue of keys between watches and workers, with client-go's meanings: a key waits at most once, is processed by
-// one worker at a time, and one that is added while it is processed comes again afterwards. Two priorities on top:
-// edits and new objects overtake refreshes, and while one is under way few refreshes are. It holds keys, never objects:
-// what a worker does depends on the present state alone, so keys may be merged and, at shutdown, dropped (the next start
-// looks at everything).
+// one worker at a time, and one that is added while it is processed comes again afterwards. Three priorities on top:
+// edits overtake new objects, both overtake refreshes, and while one of them is under way few refreshes are. It holds
+// keys, never objects: what a worker does depends on the present state alone, so keys may be merged and, at shutdown,
+// dropped (the next start looks at everything).
 import type { Clock } from "../base/clock.ts";
 import { type Backoff, backoffDelay } from "../base/retry.ts";
 import { DelayHeap } from "./delay-heap.ts";
-import { noMetrics, type Priority, type RuntimeMetrics } from "./metrics.ts";
+import { noMetrics, priorities, type Priority, type RuntimeMetrics } from "./metrics.ts";
 
 export interface WorkQueueOptions {
   /** Label of its metrics; the controller's name. */
@@ -15,8 +15,8 @@ export interface WorkQueueOptions {
   readonly metrics?: RuntimeMetrics;
   /** Of addRateLimited, per key; 1 s to 5 min. */
   readonly backoff?: Backoff;
-  /** How many `low` keys may be processed while a `high` one is; no limit. They share a processor and servers. */
-  readonly lowBesideHigh?: number;
+  /** How many `low` keys may be processed while another one is; no limit. They share a processor and servers. */
+  readonly lowBesideOthers?: number;
   readonly random?: () => number;
 }
 
@@ -42,10 +42,14 @@ export class WorkQueue {
   readonly #metrics: RuntimeMetrics;
   readonly #backoff: Backoff;
   readonly #random: () => number;
-  readonly #lowBesideHigh: number;
+  readonly #lowBesideOthers: number;
   /** Keys under way, by priority. */
-  readonly #busy: Record<Priority, number> = { high: 0, low: 0 };
-  readonly #lanes: Readonly<Record<Priority, Lane>> = { high: new Lane(), low: new Lane() };
+  readonly #busy: Record<Priority, number> = { high: 0, normal: 0, low: 0 };
+  readonly #lanes: Readonly<Record<Priority, Lane>> = {
+    high: new Lane(),
+    normal: new Lane(),
+    low: new Lane(),
+  };
   /** Keys in a lane. */
   readonly #queued = new Map<string, Item>();
   readonly #processing = new Map<string, Item>();
@@ -62,7 +66,7 @@ export class WorkQueue {
     this.#metrics = options.metrics ?? noMetrics;
     this.#backoff = options.backoff ?? { baseMs: 1_000, maxMs: 300_000 };
     this.#random = options.random ?? Math.random;
-    this.#lowBesideHigh = options.lowBesideHigh ?? Number.POSITIVE_INFINITY;
+    this.#lowBesideOthers = options.lowBesideOthers ?? Number.POSITIVE_INFINITY;
     this.#metrics.queueOpened(this.#name, () => this.state().processing.map(({ seconds }) => seconds));
     this.#delayed = new DelayHeap(options.clock, (key, priority) => this.add(key, { priority }), higher);
   }
@@ -77,7 +81,7 @@ export class WorkQueue {
     return this.#queued.size === 0 && this.#processing.size === 0;
   }
 
-  /** Queues a key; `high` (the default) moves one that is queued as `low` to the other lane. */
+  /** Queues a key; one that is queued with a lower priority than this (`high` when absent) moves to its lane. */
   add(key: string, { priority = "high" }: { readonly priority?: Priority } = {}): void {
     if (this.#shutDown) return;
     this.#metrics.queueAdded(this.#name);
@@ -167,7 +171,7 @@ export class WorkQueue {
   state(): QueueState {
     const now = this.#clock.monotonic();
     return {
-      waiting: { high: this.#lanes.high.size, low: this.#lanes.low.size },
+      waiting: { high: this.#lanes.high.size, normal: this.#lanes.normal.size, low: this.#lanes.low.size },
       delayed: this.#delayed.size,
       failing: this.#failures.size,
       processing: [...this.#processing].map(([key, { since }]) => ({ key, seconds: (now - since) / 1000 })),
@@ -181,8 +185,7 @@ export class WorkQueue {
     this.#dirty.clear();
     for (const [key, { priority }] of this.#queued) this.#lanes[priority].delete(key);
     this.#queued.clear();
-    this.#reportDepth("high");
-    this.#reportDepth("low");
+    for (const priority of priorities) this.#reportDepth(priority);
     for (const waiter of this.#waiters.splice(0)) waiter(undefined);
   }
 
@@ -210,8 +213,10 @@ export class WorkQueue {
 
   /** Takes the key that is next, if there is one that may be worked on now. */
   #next(): string | undefined {
-    const mayTakeLow = this.#busy.high === 0 || this.#busy.low < this.#lowBesideHigh;
-    const key = this.#lanes.high.shift() ?? (mayTakeLow ? this.#lanes.low.shift() : undefined);
+    const others = this.#busy.high + this.#busy.normal;
+    const mayTakeLow = others === 0 || this.#busy.low < this.#lowBesideOthers;
+    const { high, normal, low } = this.#lanes;
+    const key = high.shift() ?? normal.shift() ?? (mayTakeLow ? low.shift() : undefined);
     if (key !== undefined) this.#take(key);
     return key;
   }
@@ -264,5 +269,5 @@ class Lane {
 }
 
 function higher(a: Priority, b: Priority): Priority {
-  return a === "high" || b === "high" ? "high" : "low";
+  return priorities.indexOf(a) < priorities.indexOf(b) ? a : b;
 }

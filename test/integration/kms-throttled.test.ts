@@ -28,10 +28,6 @@ test("120 objects of 3 entries at 20 requests a second, and edits meanwhile", { 
   const since = performance.now();
   const names = Array.from({ length: objects }, (_, index) => `first-${index}`);
   await Promise.all(names.map((name) => world.create(name, { path: `${world.v2}/data/${name}`, secrets: before })));
-  // Each has been looked at once, which takes processors, not KMS.
-  await eventually(async () => expect(await objectsWith()).toBe(objects + there.length), { timeoutMs: 60_000 });
-  expect(await objectsWith("KMSThrottled")).toBeGreaterThan(0);
-
   const editMs: number[] = [];
   for (const name of there) {
     const editedAt = performance.now();
@@ -39,7 +35,7 @@ test("120 objects of 3 entries at 20 requests a second, and edits meanwhile", { 
     await eventually(async () => expect(await world.atV2(name)).toEqual({ a: "after", b: "after", c: "after" }));
     editMs.push(performance.now() - editedAt);
   }
-  const leftAfterEdits = await objectsWith("KMSThrottled");
+  const leftAfterEdits = objects + there.length - (await objectsWith("Synced"));
   await eventually(async () => expect(await objectsWith("Synced")).toBe(objects + there.length), { timeoutMs: 60_000 });
   const tookMs = performance.now() - since;
 
