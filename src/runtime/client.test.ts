@@ -197,7 +197,8 @@ describe("the client's own limit", () => {
     expect(held.map(([method]) => method)).toEqual(["GET", "GET", "GET", "GET"]);
     const seconds = held.map(([, each]) => each).toSorted((a, b) => a - b);
     expect(seconds[0]).toBe(0);
-    expect(seconds[3]).toBeGreaterThan(0.29);
+    // Longer than the time-out; how much longer depends on when the call was made.
+    expect(seconds[3]).toBeGreaterThan(0.25);
   });
 
   test("an aborted call waits no longer, and sends nothing", async () => {
