@@ -2,7 +2,7 @@
 // engine, up to its deletion.
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { eventually } from "../env/eventually.ts";
-import { condition, type Engine, engines, startWorld, untilOlder, type World } from "./world.ts";
+import { type Engine, engines, startWorld, untilOlder, type World } from "./world.ts";
 
 const writeMode = "Merge";
 let world: World;
