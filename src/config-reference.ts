@@ -19,6 +19,8 @@ export interface Flag {
   readonly value?: string;
   readonly default: string;
   readonly description: string;
+  /** The original had it. */
+  readonly original?: true;
 }
 
 /** Flags of every command that decrypts (config-kms.ts). */
@@ -68,6 +70,7 @@ export type KmsFlagName = (typeof kmsFlags)[number]["name"];
 export const runFlags = [
   {
     name: "metrics-addr",
+    original: true,
     value: "address",
     default: ":8080",
     description: "where metrics and probes are served; 0 turns them off",
@@ -80,6 +83,7 @@ export const runFlags = [
   },
   {
     name: "enable-leader-election",
+    original: true,
     default: "false",
     description: "of several replicas only one at a time is active",
   },
@@ -91,6 +95,7 @@ export const runFlags = [
   },
   {
     name: "vault-authentication-method",
+    original: true,
     value: "method",
     default: "token",
     description: `how to log in to Vault where an object does not say: ${authMethods.join(", ")}`,
@@ -127,12 +132,14 @@ export const runFlags = [
   },
   {
     name: "sync-period-seconds",
+    original: true,
     value: "seconds",
     default: "120",
     description: "how often every object is compared with Vault; 0: only when it changes",
   },
   {
     name: "kubeconfig",
+    original: true,
     value: "file",
     default: "",
     description: "how to reach the API server; before KUBECONFIG, the pod's service account and ~/.kube/config",
@@ -188,19 +195,22 @@ type SharedFlag = Extract<(typeof runFlags)[number], { readonly name: (typeof sh
 export const webhookFlags = [
   {
     name: "tls-cert-file",
+    original: true,
     value: "file",
     default: "",
     description: "PEM file with the serving certificate and its issuers; re-read when it changes",
   },
-  { name: "tls-key-file", value: "file", default: "", description: "PEM file with its private key" },
+  { name: "tls-key-file", original: true, value: "file", default: "", description: "PEM file with its private key" },
   {
     name: "listen-addr",
+    original: true,
     value: "address",
     default: ":4443",
     description: "where the API server's reviews are answered, by HTTPS",
   },
   {
     name: "metrics-addr",
+    original: true,
     value: "address",
     default: ":8081",
     description: "where metrics (at / and /metrics), /healthz and /readyz are served; 0 turns them off",
