@@ -26,7 +26,7 @@ ${flagTable(runFlags)}
 ## Flags of \`webhook\`
 
 [What it checks](../concepts/admission.md). A program of the name \`kms-vault-validating-webhook\` is \`webhook\`, one of
-the name \`manager\` is \`run\`: as the original's were called.
+the name \`manager\` is \`run\`: as the Go operator's were called.
 
 ${flagTable(webhookFlags)}
 ## Environment of \`run\`
