@@ -31,7 +31,7 @@ function block(text: string): string {
 async function run(command: string): Promise<string> {
   const { kubernetes, programs } = env.stack;
   const path = [dirname(programs.kubectl ?? ""), process.env["PATH"]].join(delimiter);
-  const surroundings = { PATH: path, KUBECONFIG: kubernetes.kubeconfig };
+  const surroundings = { PATH: path, KUBECONFIG: kubernetes.kubeconfig, HOME: dirname(kubernetes.kubeconfig) };
   return (await promisify(execFile)("sh", ["-euc", command], { env: surroundings, timeout: 30_000 })).stdout;
 }
 
