@@ -3,7 +3,8 @@
 // commands/; what a command needs is loaded by it, so that --help is quick.
 import { basename } from "node:path";
 import { Command, CommanderError } from "commander";
-import { type Flag, runFlags, webhookFlags } from "../config-reference.ts";
+import { type Flag, runFlags } from "../config-reference.ts";
+import { webhookFlags } from "../config-reference-webhook.ts";
 import { productVersion } from "../version.ts";
 import { kmsEmulatorCommand } from "./commands/kms-emulator.ts";
 import { runCommand } from "./commands/run.ts";
