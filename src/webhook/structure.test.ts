@@ -138,7 +138,7 @@ test("a context that names a place by hand is told where it stands, used or not"
     expect.stringMatching(/^ReservedContextKey: spec\.secretContext: /),
     expect.stringMatching(/^ReservedContextKey: key e: /),
   ]);
-  expect([...structure.badKeys]).toEqual(["k"]);
+  expect([...structure.badKeys]).toEqual(["own", "k"]);
 });
 
 test("the same malformed ciphertext was so before, another one is new; neither is shown", () => {
