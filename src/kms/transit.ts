@@ -54,9 +54,10 @@ export function transitService({ defaultKey, allowedKeys, door }: TransitOptions
           "the value is no ciphertext of Vault's transit engine; put there what it answers, vault:v1:… as it is",
         );
       }
+      // Who cannot ask cannot judge the key either: a webhook may have no login to Vault, and no --transit-key.
+      if (door === undefined) throw failure("KMSAccessDenied", "no Vault is configured for transit keys");
       const key = keyOf(call, defaultKey);
       assertAllowed(key, [allowedKeys, call.allowedKeys]);
-      if (door === undefined) throw failure("KMSAccessDenied", "no Vault is configured for transit keys");
       const isBound = Object.keys(encryptionContext).length > 0;
       const associatedData = Buffer.from(canonicalJson(encryptionContext));
       return door.decrypt({ key, ciphertext, ...(isBound && { associatedData }) }, call.signal);
