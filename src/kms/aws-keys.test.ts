@@ -76,12 +76,26 @@ describe("the choice", () => {
       keyId: "alias/b",
       lists: [[arn, "alias/a"]],
     });
-    expect(chooseKey([arn], { allowedKeys: [alias] })).toEqual({ lists: [[arn], [alias]] });
+    expect(chooseKey([arn, "alias/a"], { allowedKeys: [arn, "alias/b"] })).toEqual({
+      lists: [
+        [arn, "alias/a"],
+        [arn, "alias/b"],
+      ],
+    });
   });
 
   test("the only key there may be is asked for", () => {
     expect(chooseKey([alias, ...foreign], {})).toEqual({ keyId: alias, region: "eu-west-1", lists: [] });
     expect(chooseKey(undefined, { allowedKeys: ["alias/a"] })).toEqual({ keyId: "alias/a", lists: [] });
+  });
+
+  test("whatever a second list has, the only key of the first is asked for, where it is", () => {
+    const only = { keyId: arn, region: "eu-west-1" };
+    for (const more of [[arn], [arn, alias], [alias, "alias/a", arn]]) {
+      expect(chooseKey([arn], { allowedKeys: more })).toEqual({ ...only, lists: [] });
+      expect(chooseKey(more, { allowedKeys: [arn] })).toEqual({ ...only, lists: [] });
+    }
+    expect(chooseKey([arn], { allowedKeys: [alias] })).toEqual({ ...only, lists: [[alias]] });
   });
 
   test("keys of other key services are their business; with no other, AWS may not be asked", () => {

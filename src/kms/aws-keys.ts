@@ -50,22 +50,22 @@ export function chooseKey(
   operatorKeys: readonly string[] | undefined,
   { keyId, allowedKeys }: Pick<DecryptCall, "keyId" | "allowedKeys">,
 ): KeyChoice {
-  const keyRegion = keyId === undefined ? undefined : regionOfKey(keyId);
-  const named = { ...(keyId !== undefined && { keyId }), ...(keyRegion !== undefined && { region: keyRegion }) };
   const lists = [operatorKeys, allowedKeys]
     .filter((list) => list !== undefined && !list.includes("*"))
     .map((list = []) => list.filter(isAwsKey));
   if (lists.some((list) => list.length === 0)) {
     throw notAllowed("no AWS KMS key may be used; --kms-allowed-keys, or the policy, lists none");
   }
-  const open = lists.filter((list) => keyId === undefined || !list.includes(keyId));
   // Asked for by its name, an alias needs no permission but its own (the condition kms:RequestAlias).
-  const [only, ...others] = open.length === 1 ? (open[0] ?? []) : [];
-  if (keyId === undefined && only !== undefined && others.length === 0) {
-    const onlyRegion = parse(only)?.region;
-    return { keyId: only, ...(onlyRegion !== undefined && { region: onlyRegion }), lists: [] };
-  }
-  return { ...named, lists: open };
+  const [only] = lists.find((list) => list.length === 1) ?? [];
+  const asked = keyId ?? only;
+  if (asked === undefined) return { lists };
+  const keyRegion = regionOfKey(asked);
+  return {
+    keyId: asked,
+    ...(keyRegion !== undefined && { region: keyRegion }),
+    lists: lists.filter((list) => !list.includes(asked)),
+  };
 }
 
 /** Whether the key with that ARN, out of KMS's answer, is on the list by its ARN or its id. */
