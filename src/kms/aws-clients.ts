@@ -52,11 +52,21 @@ export class AwsClients {
   readonly #options: AwsClientsOptions;
   /** Least recently used first. */
   readonly #entries = new Map<string, Entry>();
-  #ownRegion: string | undefined;
+  #found: Promise<string> | undefined;
 
   constructor(options: AwsClientsOptions) {
     this.#options = options;
-    this.#ownRegion = options.region;
+  }
+
+  /**
+   * The operator's own.
+   * @throws what AWS's SDK throws when none is configured
+   */
+  async ownRegion(): Promise<string> {
+    const { region } = this.#options;
+    if (region !== undefined) return region;
+    this.#found ??= new KMSClient({}).config.region();
+    return await this.#found;
   }
 
   /**
@@ -64,7 +74,7 @@ export class AwsClients {
    * @throws what AWS's SDK throws when no region is configured
    */
   async of(region: string | undefined, roleArn: string | undefined): Promise<AwsClient> {
-    const where = region ?? this.#ownRegion ?? (await this.#findRegion());
+    const where = region ?? (await this.ownRegion());
     const key = `${where} ${roleArn ?? ""}`;
     const known = this.#entries.get(key);
     if (known !== undefined) this.#entries.delete(key);
@@ -88,11 +98,6 @@ export class AwsClients {
   close(): void {
     for (const { client } of this.#entries.values()) client.close();
     this.#entries.clear();
-  }
-
-  async #findRegion(): Promise<string> {
-    this.#ownRegion = await new KMSClient({}).config.region();
-    return this.#ownRegion;
   }
 
   #open(region: string, roleArn: string | undefined): Entry {

@@ -9,7 +9,7 @@ import { Plaintext } from "../base/plaintext.ts";
 import { backoffDelay } from "../base/retry.ts";
 import { type AwsClient, AwsClients, type LearntLimit } from "./aws-clients.ts";
 import { type AwsFailure, describeAwsFailure, isSilence, type KmsOperation, mapAwsError } from "./aws-errors.ts";
-import { aliasesIn, chooseKey, isListed, notAllowed, regionOfKey } from "./aws-keys.ts";
+import { aliasesIn, chooseKey, isListed, notAllowed, type Own, regionOfKey } from "./aws-keys.ts";
 import type { Result } from "./budget.ts";
 import type { DecryptCall, EncryptionContext, EncryptRequest, Encryptor } from "./cipher.ts";
 import { isRoleArn } from "./credentials.ts";
@@ -82,7 +82,7 @@ export class AwsKms implements Encryptor {
    * @throws OperatorError see `Decryptor`
    */
   async decrypt(request: BlobRequest, call: DecryptCall = {}): Promise<Plaintext> {
-    const { keyId, region, lists } = chooseKey(this.#options.allowedKeys, call);
+    const { keyId, region, lists } = chooseKey(this.#options.allowedKeys, call, await this.#own());
     return await this.#with(region, call, async (client) => {
       const decrypted = await this.#decrypt(client, request, keyId, call);
       for (const list of lists) {
@@ -141,6 +141,13 @@ export class AwsKms implements Encryptor {
     } finally {
       client.calls -= 1;
     }
+  }
+
+  async #own(): Promise<Own> {
+    const { roleArn } = this.#options;
+    // Whoever needs a region hears from the client what is wrong with it; an ARN has its own.
+    const region = await this.#clients.ownRegion().catch(() => undefined);
+    return { ...(roleArn !== undefined && { roleArn }), ...(region !== undefined && { region }) };
   }
 
   #decrypt(
