@@ -4,6 +4,7 @@ import { KMSClient } from "@aws-sdk/client-kms";
 import { NodeHttpHandler } from "@smithy/node-http-handler";
 import { Agent as HttpAgent } from "node:http";
 import { Agent as HttpsAgent } from "node:https";
+import { Aliases } from "./aws-aliases.ts";
 import { Budget, type BudgetOptions } from "./budget.ts";
 import { accountOf, RoleTaker } from "./credentials.ts";
 
@@ -25,8 +26,7 @@ export interface AwsClient {
   readonly kms: KMSClient;
   readonly region: string;
   readonly budget: Budget;
-  /** The keys behind aliases, by their ARNs, as seen in answers; and until when that is believed. */
-  readonly aliases: Map<string, { readonly keyArn: string; readonly until: number }>;
+  readonly aliases: Aliases;
   /** Calls that use it. */
   calls: number;
   /** Closes the connections that are idle: they may be dead, which nothing shows until one is used. */
@@ -124,7 +124,7 @@ function openClient(
   options: AwsClientsOptions,
   { region, roleArn, budget }: { region: string; roleArn: string | undefined; budget: Budget },
 ): AwsClient {
-  const { endpoint, maxInFlight } = options;
+  const { clock, endpoint, maxInFlight } = options;
   const agents = [HttpAgent, HttpsAgent].map((Agent) => new Agent({ keepAlive: true, maxSockets: maxInFlight }));
   const role =
     roleArn === undefined ? undefined : new RoleTaker(roleArn, { region, maxAttempts: 1, ...transport(options) });
@@ -141,7 +141,7 @@ function openClient(
     kms,
     region,
     budget,
-    aliases: new Map(),
+    aliases: new Aliases(clock),
     calls: 0,
     dropIdle() {
       for (const { freeSockets } of agents) {

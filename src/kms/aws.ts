@@ -8,7 +8,14 @@ import type { Logger } from "../base/log.ts";
 import { Plaintext } from "../base/plaintext.ts";
 import { backoffDelay } from "../base/retry.ts";
 import { type AwsClient, AwsClients, type LearntLimit } from "./aws-clients.ts";
-import { type AwsFailure, describeAwsFailure, isSilence, type KmsOperation, mapAwsError } from "./aws-errors.ts";
+import {
+  type AwsFailure,
+  concernsKey,
+  describeAwsFailure,
+  isSilence,
+  type KmsOperation,
+  mapAwsError,
+} from "./aws-errors.ts";
 import { aliasesIn, chooseKey, isListed, notAllowed, type Own, regionOfKey } from "./aws-keys.ts";
 import type { Result } from "./budget.ts";
 import type { DecryptCall, EncryptionContext, EncryptRequest, Encryptor } from "./cipher.ts";
@@ -39,8 +46,6 @@ export interface AwsKmsOptions {
 /** A throttled attempt is made again when the budget says so, but no more often than this. */
 const mostAttempts = 10;
 const retryDelay = { baseMs: 100, maxMs: 1_000 };
-/** An alias that came to mean another key is noticed after this time, ms. */
-const aliasMs = 300_000;
 
 /** AWS KMS of all regions, with AWS's default credential chain. Touches no network until the first call. */
 export function createAwsKms(options: AwsKmsOptions = {}): AwsKms {
@@ -174,30 +179,26 @@ export class AwsKms implements Encryptor {
   ): Promise<boolean> {
     if (keyArn === undefined) return false;
     if (isListed(list, keyArn)) return true;
-    const unknown: string[] = [];
-    for (const alias of aliasesIn(list, client.region)) {
-      const seen = client.aliases.get(alias);
-      if (seen === undefined || seen.until < this.#options.clock.monotonic()) unknown.push(alias);
-      else if (seen.keyArn === keyArn) return true;
+    const { aliases } = client;
+    const listed = aliasesIn(list, client.region);
+    if (listed.some((alias) => aliases.standsFor(alias, keyArn))) return true;
+    for (const alias of listed) {
+      if (aliases.standsFor(alias, keyArn) === false) continue;
+      const standsForIt = await this.#canDecrypt(alias, { client, request, call });
+      aliases.learn(alias, keyArn, standsForIt);
+      if (standsForIt) return true;
     }
-    for (const alias of unknown) if (await this.#standsFor(alias, { client, request, call })) return true;
     return false;
   }
 
-  /** Whether the value can be decrypted by that alias. */
-  async #standsFor(alias: string, { client, request, call }: Omit<Answer, "decrypted">): Promise<boolean> {
+  /** Whether a value, which KMS has decrypted before, can be decrypted by that alias: it stands for the value's key. */
+  async #canDecrypt(alias: string, { client, request, call }: Omit<Answer, "decrypted">): Promise<boolean> {
     try {
-      const { bytes, keyArn } = await this.#decrypt(client, request, alias, call);
+      const { bytes } = await this.#decrypt(client, request, alias, call);
       bytes.fill(0);
-      if (keyArn !== undefined) {
-        client.aliases.set(alias, { keyArn, until: this.#options.clock.monotonic() + aliasMs });
-      }
       return true;
     } catch (error) {
-      // Of another key, or none: KMS has decrypted the value before, so it is the alias that it does not like.
-      const isOther =
-        error instanceof OperatorError && (error.retry === "terminal" || error.code === "KMSAccessDenied");
-      if (isOther) return false;
+      if (error instanceof OperatorError && concernsKey(error)) return false;
       throw error;
     }
   }
