@@ -222,7 +222,7 @@ export class AwsKms implements Encryptor {
         return answer;
       } catch (error) {
         const failed = this.#failed(operation, error, signal);
-        client.budget.leave(turn, failed.result, failed.error);
+        client.budget.leave(turn, failed.result);
         if (failed.result === "silent") client.dropIdle();
         if (attempt >= (await attemptsFor(failed, client))) throw failed.error;
         if (failed.result !== "throttled")
@@ -232,11 +232,21 @@ export class AwsKms implements Encryptor {
   }
 
   #failed(operation: KmsOperation, error: unknown, signal: AbortSignal | undefined): Failed {
-    if (signal?.aborted === true) return { result: "aborted", error: cancelled(operation), isSkewed: false };
-    const failure = describeAwsFailure(error);
-    const mapped = error instanceof OperatorError ? error : mapAwsError(error, operation);
+    if (signal?.aborted === true) return { result: "unsent", error: cancelled(operation), canRetry: false };
+    // Whoever takes a role has mapped what STS said, and that says nothing of KMS.
+    const isMapped = error instanceof OperatorError;
+    const failure = describeAwsFailure(isMapped ? error.cause : error);
+    const mapped = isMapped ? error : mapAwsError(error, operation);
     this.#options.logger?.debug({ operation, code: mapped.code, failure }, "KMS call failed");
-    return { result: resultOf(mapped, failure), error: mapped, isSkewed: failure.isClockCorrected === true };
+    if (isMapped) {
+      return { result: error.isOutage ? "silent" : "unsent", error, canRetry: error.code === "KMSUnavailable" };
+    }
+    const isPassing = mapped.code === "KMSUnavailable" || mapped.code === "KMSThrottled";
+    return {
+      result: resultOf(mapped, failure),
+      error: mapped,
+      canRetry: isPassing || failure.isClockCorrected === true,
+    };
   }
 }
 
@@ -258,22 +268,21 @@ interface Answer {
 interface Failed {
   readonly result: Result;
   readonly error: OperatorError;
-  /** The machine's clock is wrong, which AWS's SDK has noticed now. */
-  readonly isSkewed: boolean;
+  /** It will pass, or AWS's SDK has noticed that the machine's clock is wrong and allows for it now. */
+  readonly canRetry: boolean;
 }
 
 /** How many attempts a call may have that failed like this. */
-async function attemptsFor({ result, error, isSkewed }: Failed, { kms }: AwsClient): Promise<number> {
-  const isPassing = error.code === "KMSUnavailable" || result === "throttled" || isSkewed;
-  if (result === "aborted" || !isPassing) return 1;
+async function attemptsFor({ result, canRetry }: Failed, { kms }: AwsClient): Promise<number> {
+  if (!canRetry) return 1;
   // What is wrong with the setting, if it cannot be read, is what the attempt failed with.
   const configured = await kms.config.maxAttempts().catch(() => 1);
   return result === "throttled" && configured > 1 ? mostAttempts : configured;
 }
 
-function resultOf({ code, isOutage }: OperatorError, failure: AwsFailure): Result {
+function resultOf({ code }: OperatorError, failure: AwsFailure): Result {
   if (code === "KMSThrottled") return "throttled";
-  return isOutage || (code === "KMSUnavailable" && isSilence(failure)) ? "silent" : "refused";
+  return code === "KMSUnavailable" && isSilence(failure) ? "silent" : "refused";
 }
 
 function there(bytes: Uint8Array | undefined): Uint8Array {
