@@ -238,6 +238,21 @@ describe("no answer", () => {
     expect(desk.refused.get("other")).toEqual(silence);
   });
 
+  test("a probe that was lost, while others were answered, takes nobody down", async () => {
+    const desk = new Desk({ maxInFlight: 2 });
+    for (const name of ["a", "b"]) await desk.ask(name);
+    await desk.end("a", "silent");
+    await desk.ask("lost", {}, true);
+    expect(desk.turns.get("lost")).toMatchObject({ isProbe: true });
+    await desk.clock.advance(5);
+    await desk.end("b");
+    for (const name of ["c", "d"]) await desk.ask(name, { isUrgent: true });
+    await desk.end("lost", "silent");
+    expect(desk.served.slice(-2)).toEqual(["c", "d"]);
+    expect(desk.turns.get("d")).toMatchObject({ isProbe: false });
+    expect(desk.refused.size).toBe(0);
+  });
+
   test("one that was sent before the last answer says nothing: its connection was lost, no more", async () => {
     const desk = new Desk();
     await desk.ask("lost");

@@ -139,8 +139,10 @@ export class Budget {
   }
 
   #heardNothing({ sentAt, isProbe }: Turn): void {
-    if (isProbe) this.#goDown(true);
-    else if (this.#state === "open" && sentAt >= this.#answeredAt) this.#state = "suspect";
+    // Others have been answered since it went: its connection was lost, no more.
+    if (sentAt < this.#answeredAt) return;
+    if (isProbe && this.#state !== "open") this.#goDown(true);
+    else if (this.#state === "open") this.#state = "suspect";
   }
 
   /** Everybody who waits fails. */
