@@ -2,14 +2,8 @@
 // defaults of the first four flags are the contract with installations of the original.
 import { type KmsSettings, kmsSettings } from "./config-kms.ts";
 import { type Environment, type FlagValues, Reader } from "./config-reader.ts";
-import {
-  type LogFormat,
-  type LogLevel,
-  logFormats,
-  logLevels,
-  type WebhookFlagName,
-  webhookFlags,
-} from "./config-reference.ts";
+import { type LogFormat, type LogLevel, logFormats, logLevels } from "./config-reference.ts";
+import { type WebhookFlagName, webhookFlags } from "./config-reference-webhook.ts";
 import {
   isNamespaceName,
   type ListenAddress,

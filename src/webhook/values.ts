@@ -1,7 +1,7 @@
 // Whether values can be decrypted. Only those are asked about that an edit changes; a value is dropped as soon as it is
 // there. What a key service cannot say now is no fault of the value: it counts as unchecked.
 import { isDeepStrictEqual } from "node:util";
-import { asOperatorError, OperatorError } from "../base/errors.ts";
+import { asOperatorError, type ErrorCode, OperatorError } from "../base/errors.ts";
 import type { DecryptCall, Decryptor } from "../kms/cipher.ts";
 import type { TenancyPolicy } from "../policy/policy.ts";
 import { decrypt, type EntryFailure, keyChoiceOf } from "../sync/decrypt.ts";
@@ -43,6 +43,8 @@ export interface CheckedValues {
 
 /** How many including objects a Partial's value is tried for. */
 const maxIncluders = 5;
+/** Troubles that may come of what a Partial alone does not say: context, binding, key, role. */
+const ofMissingWords: readonly ErrorCode[] = ["DecryptingError", "KeyNotAllowed", "KMSAccessDenied"];
 
 /** @throws only what is a bug */
 export async function checkValues(check: ValueCheck, tools: ValueTools): Promise<CheckedValues> {
@@ -83,7 +85,7 @@ async function retriedAsIncluded(
   tools: ValueTools,
   call: DecryptCall,
 ): Promise<readonly EntryFailure[]> {
-  const mayHelp = failures.filter(({ error }) => error.code === "DecryptingError" || error.code === "KMSAccessDenied");
+  const mayHelp = failures.filter(({ error }) => ofMissingWords.includes(error.code));
   if (mayHelp.length === 0) return failures;
   const includers = await includersOf(subject, tools, signal);
   if (includers instanceof OperatorError) {
@@ -146,7 +148,7 @@ function explained(error: OperatorError, count: number): OperatorError {
   const tried = Math.min(count, maxIncluders);
   const why =
     count === 0
-      ? "; no KMSVaultSecret includes this Partial yet: if the value is encrypted with that one's secretContext or bindContext, create that one first"
+      ? "; no KMSVaultSecret includes this Partial yet: if it lacks that one's secretContext, bindContext or kmsKeyId, create that one first"
       : `; nor does it decrypt with what the including KMSVaultSecrets add (${tried} of ${count} tried)`;
   return new OperatorError(error.code, error.message + why, { cause: error, retry: error.retry });
 }
