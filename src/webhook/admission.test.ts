@@ -5,10 +5,18 @@ import { systemClock } from "../base/clock.ts";
 import { OperatorError } from "../base/errors.ts";
 import { Plaintext } from "../base/plaintext.ts";
 import type { Decryptor } from "../kms/cipher.ts";
+import { Includers } from "./includers.ts";
 import { throughTurnstile } from "./turnstile.ts";
+import type { TenancyPolicy } from "../policy/policy.ts";
 import { Admission, type AdmissionOptions } from "./admission.ts";
 
 const metrics = { reviewed() {}, uncheckedValue() {} };
+const policy: TenancyPolicy = {
+  refusals: () => [],
+  removalRefusals: () => [],
+  assertMayUse() {},
+  grants: () => ({ mayLogIn: () => false }),
+};
 const never = new AbortController().signal;
 
 function admission(options: Partial<AdmissionOptions> = {}) {
@@ -19,14 +27,11 @@ function admission(options: Partial<AdmissionOptions> = {}) {
     mode: "deny",
     assertPath: () => {},
     assertCiphertext: () => {},
-    policy: {
-      refusals: () => [],
-      removalRefusals: () => [],
-      assertMayUse() {},
-      grants: () => ({ mayLogIn: () => false }),
-    },
+    policy,
     decryptor,
-    includers: { list: () => Promise.reject(new Error("asked for who includes it")) },
+    includers: new Includers(() => {
+      throw new Error("asked for who includes it");
+    }, policy),
     clock: systemClock,
     logger: { debug: log, info: log, warn: log, error: log },
     metrics,
