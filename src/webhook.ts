@@ -30,6 +30,8 @@ import { throughTurnstile } from "./webhook/turnstile.ts";
 const secretsResource: Resource = { group, version, plural: "kmsvaultsecrets", kind: "KMSVaultSecret" };
 /** How long requests under way have at the end, ms. */
 const stopWithinMs = 10_000;
+/** How long labels are waited for at the start, ms. */
+const labelsWithinMs = 5_000;
 /** Of the objects that may include a Partial, each as large as etcd takes one (1.5 MiB). */
 const pageSize = 20;
 
@@ -122,6 +124,8 @@ async function followedPolicy(
   askForLabels();
   policy.onChange(askForLabels);
   void labels.run(signal);
+  // Until they are known objects are let through that the policy might refuse.
+  await Promise.race([labels.synced, clock.sleep(labelsWithinMs, signal)]);
   return policy;
 }
 

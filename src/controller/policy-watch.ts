@@ -26,9 +26,7 @@ export function followPolicy(
     for (const object of surroundings.all()) add(keyOf(object), "low");
   });
   labels.onChange((namespace) => {
-    for (const object of surroundings.in(namespace)) {
-      // Who may use a place no more leaves it to the next.
-      for (const key of [keyOf(object), ...surroundings.claimantKeys(object)]) add(key, "low");
-    }
+    // Who may use a place no more leaves it to the next.
+    for (const key of surroundings.withClaimants(surroundings.in(namespace))) add(key, "low");
   });
 }

@@ -117,6 +117,13 @@ export class Surroundings {
       .filter((key) => key !== own);
   }
 
+  /** Keys of objects and of all who may want their places, each once however many name the same. */
+  withClaimants(objects: readonly KubeObject[]): ReadonlySet<string> {
+    const claims = new Set(objects.flatMap((object) => secretIndexers.claim(object)));
+    const claimants = [...claims].flatMap((claim) => this.#secrets.byIndex("claim", claim));
+    return new Set([...objects, ...claimants].map(keyOf));
+  }
+
   /** The objects that include a Partial. */
   includers(partial: KubeObject): readonly KubeObject[] {
     const { namespace, name } = partial.metadata;
