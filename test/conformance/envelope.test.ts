@@ -189,9 +189,9 @@ describe("the data key that is asked for", () => {
     const { region, allowedKeys } = options;
     const its = createAwsKms({ endpoint: emulator.url, ...options });
     try {
-      const service = awsService({ kms: its, region, allowedKeys });
+      const itsService = awsService({ kms: its, region, allowedKeys });
       const request = { encryptedSecret: message.toString("base64"), encryptionContext: {} };
-      const text = Buffer.from((await service.decrypt(request, call)).open()).toString();
+      const text = Buffer.from((await itsService.decrypt(request, call)).open()).toString();
       return { text, calls: await decryptCalls() };
     } finally {
       its.close();

@@ -51,8 +51,8 @@ test("a Vault that passes over associated data, as those before 1.13 did, binds 
   opened.push(vault);
   const real = vault.transit({ method: "token", namespace: "" });
   const transit = {
-    decrypt: ({ associatedData: _, ...request }: Parameters<typeof real.decrypt>[0], signal?: AbortSignal) =>
-      real.decrypt(request, signal),
+    decrypt: ({ key, ciphertext }: Parameters<typeof real.decrypt>[0], signal?: AbortSignal) =>
+      real.decrypt({ key, ciphertext }, signal),
   };
   const old = createDecryptor({}, { clock: systemClock, logger, report: () => {}, transit });
   const value = await encrypt("bound to nothing");
