@@ -214,7 +214,8 @@ export class Budget {
 
   async #wakeUp(inMs: number): Promise<void> {
     this.#isTimed = true;
-    await this.#options.clock.sleep(inMs);
+    // Timers have no finer steps; and one that is due within the same instant would go off without end.
+    await this.#options.clock.sleep(Math.ceil(inMs));
     this.#isTimed = false;
     this.#dispatch();
   }
