@@ -1,6 +1,6 @@
 // Labels of namespaces, for a policy that goes by them. Namespaces are listed only once a policy asks for it, which needs
-// a right of its own (deploy/opt-in/role-policy.yaml). Where they cannot be listed nothing stops: the labels are not
-// known, and who needs them is told.
+// a right of its own (deploy/opt-in/role-policy.yaml). Without that right, or without an answer, nothing stops: the labels
+// are not known, and who needs them is told.
 import type { ListOptions } from "../runtime/client.ts";
 import { Informer, type InformerOptions } from "../runtime/informer.ts";
 import type { ManagedInformer } from "../runtime/manager.ts";
@@ -35,7 +35,7 @@ export class NamespaceLabels implements ManagedInformer {
     });
   }
 
-  /** Resolves when it is known whether there are labels to be had; at once when nobody asks. */
+  /** Resolves when the labels are known, or asking for them has failed once; at once when nobody asks. */
   get synced(): Promise<void> {
     return this.#isNeeded ? Promise.race([this.#informer.synced, this.#failed.promise]) : Promise.resolve();
   }

@@ -12,7 +12,7 @@ interface FollowedPolicy {
 
 /** From now on what the policy and the labels say is in force soon after they say it. */
 export function followPolicy(
-  { policy, labels }: { readonly policy: FollowedPolicy; readonly labels: NamespaceLabels },
+  { policy, labels }: { readonly policy: FollowedPolicy; readonly labels: Pick<NamespaceLabels, "need" | "onChange"> },
   options: Pick<WatchesOptions, "queue" | "surroundings" | "isWatched">,
 ): void {
   const { surroundings } = options;
@@ -27,6 +27,6 @@ export function followPolicy(
   });
   labels.onChange((namespace) => {
     // Who may use a place no more leaves it to the next.
-    for (const key of surroundings.withClaimants(surroundings.in(namespace))) add(key, "low");
+    for (const key of surroundings.keysAround(surroundings.in(namespace))) add(key, "low");
   });
 }

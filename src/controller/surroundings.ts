@@ -117,9 +117,9 @@ export class Surroundings {
       .filter((key) => key !== own);
   }
 
-  /** Keys of objects and of all who may want their places, each once however many name the same. */
-  withClaimants(objects: readonly KubeObject[]): ReadonlySet<string> {
-    const claims = new Set(objects.flatMap((object) => secretIndexers.claim(object)));
+  /** Keys of these objects and of all that name a place of theirs, each once: very many may name one. */
+  keysAround(objects: readonly KubeObject[]): ReadonlySet<string> {
+    const claims = new Set(objects.flatMap(secretIndexers.claim));
     const claimants = [...claims].flatMap((claim) => this.#secrets.byIndex("claim", claim));
     return new Set([...objects, ...claimants].map(keyOf));
   }

@@ -81,7 +81,7 @@ export function partialHandlers(options: WatchesOptions): Handlers<KubeObject> {
   const { surroundings, hasSynced } = options;
   const addIncluders = (partial: KubeObject) => {
     // Who merges into the same secret as one of them may have waited for a key to become free.
-    const keys = surroundings.withClaimants(surroundings.includers(partial));
+    const keys = surroundings.keysAround(surroundings.includers(partial));
     for (const key of keys) add(key, hasSynced() ? "high" : "low");
   };
   return {
