@@ -29,10 +29,16 @@ export interface BudgetOptions {
 }
 
 /**
- * A call that would wait longer for its turn is refused, unless it is urgent or one of its entries was let in, ms. With
- * so little, those who wait are few, and most workers find their next object, which may be an edit, at once.
+ * Longer than this nobody shall wait, ms: an ordinary call for its first turn, an urgent one behind a full line. With so
+ * little, those who wait are few, and most workers find their next object, which may be an edit, at once.
  */
 const longestWaitMs = 250;
+/** So many objects make a line of their kind full: with two kinds, half of the workers that there are by default. */
+const fullLine = 4;
+/** A full line that has come to take so long, because KMS got slow, is shortened, ms. */
+const longestLineMs = 1_000;
+/** Share of the newest answer in what is taken for the time that KMS needs. */
+const newestShare = 1 / 16;
 /** Throttled for so long without a break, nothing gets through, ms. */
 const blockedMs = 2_000;
 
@@ -53,7 +59,7 @@ export class Budget {
   readonly #rate: AdaptiveRate;
   readonly #urgent = new FairQueue<DecryptCall, Waiter>();
   readonly #ordinary = new FairQueue<DecryptCall, Waiter>();
-  /** Calls of which one entry was let in: the others are, too, however long it takes. */
+  /** Calls of which one entry was let in: the others are, too, however long it takes, unless the line is shortened. */
   readonly #letIn = new WeakSet<DecryptCall>();
   #state: State = "open";
   /** Why it is down: the last probe got no answer, or else was throttled. */
@@ -62,6 +68,8 @@ export class Budget {
   /** While down: whose attempt is the probe. */
   #prober: DecryptCall | undefined;
   #inFlight = 0;
+  /** How long an answer takes; undefined: none has come yet. */
+  #answerMs: number | undefined;
   #answeredAt = Number.NEGATIVE_INFINITY;
   #throttledSince = Number.NEGATIVE_INFINITY;
   #throttledAt = Number.NEGATIVE_INFINITY;
@@ -100,6 +108,9 @@ export class Budget {
     if (result === "silent") this.#heardNothing(turn);
     else if (result === "throttled") this.#wasThrottled(turn, now);
     else if (result !== "unsent") this.#heard(result, now);
+    if (result !== "silent" && result !== "unsent") this.#timed(now - turn.sentAt);
+    this.#shorten(this.#urgent, 0);
+    this.#shorten(this.#ordinary, this.#urgent.size);
     if (!this.#isProbing && this.#waiting === 0) this.#prober = undefined;
     this.#dispatch();
   }
@@ -111,13 +122,41 @@ export class Budget {
   #refusal(call: DecryptCall, isRetry: boolean): OperatorError | undefined {
     const isDown = this.#state === "down";
     if (isDown && (isRetry || (this.#prober !== undefined && this.#prober !== call))) return this.#trouble();
-    if (call.isUrgent !== true && !this.#letIn.has(call)) {
-      const waitMs = this.#rate.waitMs(this.#options.clock.monotonic(), this.#waiting);
-      if (waitMs > longestWaitMs) return busy();
+    if (!this.#letIn.has(call)) {
+      if (this.#isTooLong(call.isUrgent === true)) return busy();
       this.#letIn.add(call);
     }
     if (isDown) this.#prober = call;
     return undefined;
+  }
+
+  /** Whether somebody new would wait too long, or would have others wait: workers, whom edits of other keys need. */
+  #isTooLong(isUrgent: boolean): boolean {
+    const [urgent, ordinary] = [this.#urgent, this.#ordinary];
+    if (!isUrgent && this.#waitMs(urgent.size + ordinary.owners) > longestWaitMs) return true;
+    const isFull = (isUrgent ? urgent : ordinary).owners >= fullLine;
+    return isFull && this.#waitMs(isUrgent ? urgent.size : this.#waiting) > longestWaitMs;
+  }
+
+  /** Until a turn comes up, with so many entries before it, ms. */
+  #waitMs(ahead: number): number {
+    const { maxInFlight, clock } = this.#options;
+    const isFree = this.#inFlight + ahead < maxInFlight;
+    const untilAnsweredMs = isFree ? 0 : ((this.#answerMs ?? 0) * (ahead + 1)) / maxInFlight;
+    return Math.max(untilAnsweredMs, this.#rate.waitMs(clock.monotonic(), ahead));
+  }
+
+  #timed(ms: number): void {
+    this.#answerMs = this.#answerMs === undefined ? ms : this.#answerMs + (ms - this.#answerMs) * newestShare;
+  }
+
+  /** @param before entries that go before those of the line */
+  #shorten(line: FairQueue<DecryptCall, Waiter>, before: number): void {
+    if (line.owners <= fullLine || this.#waitMs(before + line.size) <= longestLineMs) return;
+    for (const { owner, entries } of line.cut(fullLine)) {
+      this.#letIn.delete(owner);
+      for (const { fail } of entries) fail(busy());
+    }
   }
 
   #heard(result: "ok" | "refused", now: number): void {
@@ -232,6 +271,6 @@ function silent(): OperatorError {
 function busy(): OperatorError {
   return new OperatorError(
     "KMSThrottled",
-    "KMS is asked as much as its throttling, or --kms-qps, allows; it is tried again by itself; raise the KMS request quota if it stays so",
+    "KMS is asked as much as its throttling, its speed, or --kms-qps, allows; it is tried again by itself; raise the KMS request quota if it stays so",
   );
 }
