@@ -41,7 +41,7 @@ export function createDecryptor(options: KmsOptions, { clock, logger, report, wa
   const vaultTransit = transitService({ defaultKey: transitKey, allowedKeys, door: transit });
   return byProvider({
     // Its values may have a data key in common, for which KMS is asked once.
-    AWS: awsService({ kms: metered(kms, clock, report), region }),
+    AWS: awsService({ kms: metered(kms, clock, report), region, allowedKeys }),
     Age: { ...age, ...metered(age, clock, report) },
     VaultTransit: { ...vaultTransit, ...metered(vaultTransit, clock, report) },
   });
