@@ -17,7 +17,7 @@ test("defaults are the contract's, and those that suit a webhook", () => {
     certificate: { files: { certFile: "/tls/tls.crt", keyFile: "/tls/tls.key" } },
     decrypt: "deny",
     kms: { maxInFlight: 64, perSecond: 500 },
-    vault: { namespace: "", authMethod: "token", allowNamespaces: false },
+    vault: { namespace: "", authMethod: "token", allowNamespaces: true },
     log: { level: "info", format: "auto" },
   });
 });
@@ -45,6 +45,11 @@ test("what the policy goes by is read as the operator reads it", () => {
     policyFile: "/p.yaml",
     vault: { namespace: "team/a", authMethod: "k8s", allowNamespaces: true },
   });
+  expect(configOf({ flags: { ...files, policy: "/p.yaml" } }).vault.allowNamespaces).toBe(false);
+});
+
+test("without a policy Vault namespaces are the operator's to judge, which knows whether they are allowed", () => {
+  expect(configOf({ flags: { ...files, "allow-vault-namespaces": "false" } }).vault.allowNamespaces).toBe(true);
 });
 
 test("its help names the variables that it reads, and no others", () => {

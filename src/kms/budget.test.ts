@@ -1,13 +1,12 @@
 // Who gets a turn, who waits and who is refused, on a clock of the test's own.
 import { describe, expect, test } from "vitest";
 import { FakeClock } from "../../test/gen/fake-clock.ts";
-import { OperatorError } from "../base/errors.ts";
 import { Budget, type BudgetOptions, type Result, type Turn } from "./budget.ts";
 import type { DecryptCall } from "./cipher.ts";
 
 const unlimited = Number.POSITIVE_INFINITY;
-const silence = new OperatorError("KMSUnavailable", "no answer");
-const throttling = new OperatorError("KMSThrottled", "too many");
+const silence = expect.objectContaining({ code: "KMSUnavailable", message: expect.stringContaining("did not answer") });
+const throttling = expect.objectContaining({ code: "KMSThrottled" });
 
 /** A budget, and what became of those who asked it. */
 class Desk {
@@ -40,8 +39,7 @@ class Desk {
   async end(name: string, result: Result = "ok"): Promise<void> {
     const turn = this.turns.get(name);
     if (turn === undefined) throw new Error(`${name} has no turn`);
-    const failure = { silent: silence, throttled: throttling, ok: undefined, refused: undefined, aborted: undefined };
-    this.budget.leave(turn, result, failure[result]);
+    this.budget.leave(turn, result);
     await this.clock.advance(0);
   }
 }
@@ -157,7 +155,7 @@ describe("throttled", () => {
     await desk.ask("probe");
     await desk.ask("edit", urgent);
     expect(desk.turns.get("probe")).toMatchObject({ isProbe: true });
-    expect(desk.refused.get("edit")).toBe(throttling);
+    expect(desk.refused.get("edit")).toEqual(throttling);
     await desk.end("probe");
     await desk.clock.advance(1_000);
     await desk.ask("edit again", urgent);
@@ -181,7 +179,7 @@ describe("no answer", () => {
     expect(desk.refused.size).toBe(0);
   });
 
-  test("when the probe gets none either, all who wait fail with what it failed with, and so do others at once", async () => {
+  test("when the probe gets none either, all who wait fail, and so do others at once", async () => {
     const desk = new Desk();
     for (const name of ["a", "b"]) await desk.ask(name);
     await desk.end("a", "silent");
@@ -221,9 +219,38 @@ describe("no answer", () => {
     await desk.ask("a again", {}, true);
     await desk.end("a again", "silent");
     await desk.ask("probe");
-    await desk.end("probe", "aborted");
+    await desk.end("probe", "unsent");
     await desk.ask("next");
     expect(desk.served.at(-1)).toBe("next");
+  });
+
+  test("one that did not get as far as KMS shows nothing of it, down or not", async () => {
+    const desk = new Desk();
+    await desk.ask("a");
+    await desk.end("a", "silent");
+    await desk.ask("a again", {}, true);
+    await desk.end("a again", "silent");
+    await desk.ask("without credentials");
+    await desk.end("without credentials", "unsent");
+    await desk.ask("probe");
+    await desk.ask("other");
+    expect(desk.turns.get("probe")).toMatchObject({ isProbe: true });
+    expect(desk.refused.get("other")).toEqual(silence);
+  });
+
+  test("a probe that was lost, while others were answered, takes nobody down", async () => {
+    const desk = new Desk({ maxInFlight: 2 });
+    for (const name of ["a", "b"]) await desk.ask(name);
+    await desk.end("a", "silent");
+    await desk.ask("lost", {}, true);
+    expect(desk.turns.get("lost")).toMatchObject({ isProbe: true });
+    await desk.clock.advance(5);
+    await desk.end("b");
+    for (const name of ["c", "d"]) await desk.ask(name, { isUrgent: true });
+    await desk.end("lost", "silent");
+    expect(desk.served.slice(-2)).toEqual(["c", "d"]);
+    expect(desk.turns.get("d")).toMatchObject({ isProbe: false });
+    expect(desk.refused.size).toBe(0);
   });
 
   test("one that was sent before the last answer says nothing: its connection was lost, no more", async () => {

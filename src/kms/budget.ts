@@ -7,8 +7,11 @@ import { AdaptiveRate } from "./adaptive-rate.ts";
 import type { DecryptCall } from "./cipher.ts";
 import { FairQueue } from "./fair-queue.ts";
 
-/** What came of an attempt. `silent`: no answer. `aborted`: by us. */
-export type Result = "ok" | "refused" | "throttled" | "silent" | "aborted";
+/**
+ * What came of an attempt. `silent`: no answer. `unsent`: it never got as far as KMS, of which it shows nothing: it was
+ * aborted, or there were no credentials for it.
+ */
+export type Result = "ok" | "refused" | "throttled" | "silent" | "unsent";
 
 /** One attempt under way. */
 export interface Turn {
@@ -36,7 +39,7 @@ const blockedMs = 2_000;
 /**
  * `open`: up to `maxInFlight` attempts at once. `suspect`: one got no answer, and none has been heard since; a single
  * attempt (the probe) shows whether the others may go on, and they wait for it. `down`: nor did the probe, or all was
- * throttled; one call at a time is let in to try, the others fail at once with what it failed with. Any answer opens.
+ * throttled; one call at a time is let in to try, the others fail at once. Any answer opens.
  */
 type State = "open" | "suspect" | "down";
 
@@ -53,8 +56,8 @@ export class Budget {
   /** Calls of which one entry was let in: the others are, too, however long it takes. */
   readonly #letIn = new WeakSet<DecryptCall>();
   #state: State = "open";
-  /** Why it is down. */
-  #trouble: OperatorError | undefined;
+  /** Why it is down: the last probe got no answer, or else was throttled. */
+  #isSilent = false;
   #isProbing = false;
   /** While down: whose attempt is the probe. */
   #prober: DecryptCall | undefined;
@@ -89,14 +92,14 @@ export class Budget {
     return this.#wait(call, isRetry);
   }
 
-  /** @param failure what the attempt failed with */
-  leave(turn: Turn, result: Result, failure?: OperatorError): void {
+  /** The attempt has ended. */
+  leave(turn: Turn, result: Result): void {
     const now = this.#options.clock.monotonic();
     this.#inFlight -= 1;
     if (turn.isProbe) this.#isProbing = false;
-    if (result === "silent") this.#heardNothing(turn, failure);
-    else if (result === "throttled") this.#wasThrottled(turn, now, failure);
-    else if (result !== "aborted") this.#heard(result, now);
+    if (result === "silent") this.#heardNothing(turn);
+    else if (result === "throttled") this.#wasThrottled(turn, now);
+    else if (result !== "unsent") this.#heard(result, now);
     if (!this.#isProbing && this.#waiting === 0) this.#prober = undefined;
     this.#dispatch();
   }
@@ -107,7 +110,7 @@ export class Budget {
 
   #refusal(call: DecryptCall, isRetry: boolean): OperatorError | undefined {
     const isDown = this.#state === "down";
-    if (isDown && (isRetry || (this.#prober !== undefined && this.#prober !== call))) return this.#trouble;
+    if (isDown && (isRetry || (this.#prober !== undefined && this.#prober !== call))) return this.#trouble();
     if (call.isUrgent !== true && !this.#letIn.has(call)) {
       const waitMs = this.#rate.waitMs(this.#options.clock.monotonic(), this.#waiting);
       if (waitMs > longestWaitMs) return busy();
@@ -126,26 +129,33 @@ export class Budget {
     }
   }
 
-  #wasThrottled({ sentAt }: Turn, now: number, failure: OperatorError | undefined): void {
+  #wasThrottled({ sentAt }: Turn, now: number): void {
     this.#answeredAt = now;
     this.#rate.throttled(sentAt, now);
     if (now - this.#throttledAt > blockedMs) this.#throttledSince = now;
     this.#throttledAt = now;
-    if (this.#state === "down" || now - this.#throttledSince >= blockedMs) this.#goDown(failure);
+    if (this.#state === "down" || now - this.#throttledSince >= blockedMs) this.#goDown(false);
     else this.#state = "open";
   }
 
-  #heardNothing({ sentAt, isProbe }: Turn, failure: OperatorError | undefined): void {
-    if (isProbe) this.#goDown(failure);
-    else if (this.#state === "open" && sentAt >= this.#answeredAt) this.#state = "suspect";
+  #heardNothing({ sentAt, isProbe }: Turn): void {
+    // Others have been answered since it went: its connection was lost, no more.
+    if (sentAt < this.#answeredAt) return;
+    if (isProbe && this.#state !== "open") this.#goDown(true);
+    else if (this.#state === "open") this.#state = "suspect";
   }
 
-  /** Everybody who waits fails as the probe did. */
-  #goDown(failure: OperatorError | undefined): void {
+  /** Everybody who waits fails. */
+  #goDown(isSilent: boolean): void {
     this.#state = "down";
-    this.#trouble = failure;
+    this.#isSilent = isSilent;
     const waiting = [...this.#urgent.drain(), ...this.#ordinary.drain()];
-    for (const { fail } of waiting) fail(failure ?? busy());
+    for (const { fail } of waiting) fail(this.#trouble());
+  }
+
+  /** For those who pay for what others met: not in the words of those, which name what is not theirs. */
+  #trouble(): OperatorError {
+    return this.#isSilent ? silent() : busy();
   }
 
   /** Until the next may go, ms; undefined: when an attempt has ended. */
@@ -208,6 +218,13 @@ export class Budget {
     this.#isTimed = false;
     this.#dispatch();
   }
+}
+
+function silent(): OperatorError {
+  return new OperatorError(
+    "KMSUnavailable",
+    "KMS, or the service that gives AWS credentials, did not answer others just now, so it was not asked; it is tried again by itself; check network, region and endpoint",
+  );
 }
 
 /** The text is always the same: it stands in a status, which is not to change with the length of the queue. */

@@ -34,9 +34,9 @@ const ofOneKey: ReadonlySet<ErrorCode> = new Set(["KeyNotAllowed", "KMSAccessDen
 export class Envelopes {
   readonly #options: EnvelopesOptions;
   /**
-   * Data keys that KMS is being asked for, by what decides the answer. Messages of one object that share a data key are
-   * decrypted at the same time, so that one question serves them all. Nothing is kept once it is answered: a data key in
-   * memory would outlive its use, and what KMS refuses from now on (a key disabled, a grant withdrawn) would go on working.
+   * Data keys that KMS was asked for, by what decides the answer: messages of one object that share a data key cost one
+   * question. They go with the call, at the end of the pass over that object: kept for longer a data key would outlive its
+   * use, and what KMS refuses from now on (a key disabled, a grant withdrawn) would go on working.
    */
   readonly #asking = new WeakMap<DecryptCall, Map<string, Promise<Plaintext>>>();
 
@@ -70,10 +70,10 @@ export class Envelopes {
     const what = [...ciphertexts, canonicalJson(encryptionContext)].join(" ");
     const asked = asking.get(what);
     if (asked !== undefined) return asked;
-    const answer = this.#firstOf(candidates, encryptionContext, call).finally(() => {
-      asking.delete(what);
-    });
+    const answer = this.#firstOf(candidates, encryptionContext, call);
     asking.set(what, answer);
+    // Of many entries a later one may fare better: a throttled KMS answers again.
+    answer.catch(() => asking.delete(what));
     return answer;
   }
 
