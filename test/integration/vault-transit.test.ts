@@ -47,6 +47,23 @@ async function open(decryptor: Decryptor, encryptedSecret: string, keyId?: strin
   return Buffer.from((await decryptor.decrypt({ encryptedSecret, encryptionContext }, call)).open()).toString();
 }
 
+test("a Vault that passes over associated data, as those before 1.13 did, binds no value", async () => {
+  const { vault, logs: logger } = vaultOn(server, { env: { VAULT_TOKEN: server.rootToken } });
+  opened.push(vault);
+  const real = vault.transit({ method: "token", namespace: "" });
+  const transit = {
+    decrypt: ({ key, ciphertext }: Parameters<typeof real.decrypt>[0], signal?: AbortSignal) =>
+      real.decrypt({ key, ciphertext }, signal),
+  };
+  const old = createDecryptor({}, { clock: systemClock, logger, report: () => {}, transit });
+  const value = await encrypt("bound to nothing");
+  await expect(open(old, value, `${mount}/shop`, context)).rejects.toMatchObject({
+    code: "DecryptingError",
+    message: expect.stringContaining("bound to nothing"),
+  });
+  expect(await open(old, value, `${mount}/shop`)).toBe("bound to nothing");
+});
+
 describe("the key", () => {
   test("is the one that the object names, whatever the depth of its mount; else the operator's", async () => {
     const decryptor = decryptorAs(server.rootToken, { transitKey: `${mount}/shop` });
