@@ -23,9 +23,7 @@ test.each([
     client: {
       list: <T>() =>
         isDown ? Promise.reject(fault) : Promise.resolve({ items: [namespace] } as unknown as ListPage<T>),
-      async *watch() {
-        await new Promise(() => {});
-      },
+      watch: () => ({ [Symbol.asyncIterator]: () => ({ next: () => new Promise(() => {}) }) }),
     },
     logger: silent,
     clock,

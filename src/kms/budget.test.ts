@@ -291,12 +291,12 @@ describe("workers", () => {
     /** @returns when a worker has time for it, ms from now */
     async waitOfAnother(): Promise<number> {
       const since = this.clock.monotonic();
-      let waitedMs: number | undefined;
+      const waited: { ms?: number } = {};
       this.#give(async () => {
-        waitedMs = this.clock.monotonic() - since;
+        waited.ms = this.clock.monotonic() - since;
       });
-      while (waitedMs === undefined && this.clock.monotonic() - since < 60_000) await this.clock.advance(50);
-      return waitedMs ?? Number.POSITIVE_INFINITY;
+      while (waited.ms === undefined && this.clock.monotonic() - since < 60_000) await this.clock.advance(50);
+      return waited.ms ?? Number.POSITIVE_INFINITY;
     }
 
     bring(entries: number, isUrgent: boolean): void {
@@ -335,7 +335,7 @@ describe("workers", () => {
   }
 
   /** A quota, with a second's worth at once. */
-  function throttling(perSecond: number): (now: number) => { readonly result: Result; readonly afterMs: number } {
+  function quotaOf(perSecond: number): (now: number) => { readonly result: Result; readonly afterMs: number } {
     let [left, at] = [perSecond, 0];
     return (now) => {
       left = Math.min(perSecond, left + ((now - at) / 1_000) * perSecond);
@@ -349,10 +349,10 @@ describe("workers", () => {
   const slow = () => ({ result: "ok", afterMs: 1_900 }) as const;
 
   test.each([
-    { name: "20 a second, 5 entries each", kms: throttling(20), entries: 5, isUrgent: true, objects: 300 },
-    { name: "20 a second, 64 entries each", kms: throttling(20), entries: 64, isUrgent: true, objects: 30 },
-    { name: "20 a second, one entry each", kms: throttling(20), entries: 1, isUrgent: true, objects: 300 },
-    { name: "20 a second, first writes", kms: throttling(20), entries: 14, isUrgent: false, objects: 300 },
+    { name: "20 a second, 5 entries each", kms: quotaOf(20), entries: 5, isUrgent: true, objects: 300 },
+    { name: "20 a second, 64 entries each", kms: quotaOf(20), entries: 64, isUrgent: true, objects: 30 },
+    { name: "20 a second, one entry each", kms: quotaOf(20), entries: 1, isUrgent: true, objects: 300 },
+    { name: "20 a second, first writes", kms: quotaOf(20), entries: 14, isUrgent: false, objects: 300 },
     { name: "a KMS that needs 1.9 s, first writes", kms: slow, entries: 64, isUrgent: false, objects: 100 },
     { name: "a KMS that needs 1.9 s, edits", kms: slow, entries: 64, isUrgent: true, objects: 100 },
   ])("$name: one is free for another key's edit within 5 s", async ({ kms, entries, isUrgent, objects }) => {
@@ -365,7 +365,7 @@ describe("workers", () => {
   });
 
   test("all are finished in about the time that the quota needs", async () => {
-    const office = new Office(throttling(50));
+    const office = new Office(quotaOf(50));
     for (let count = 0; count < 150; count += 1) office.bring(count % 10 === 0 ? 20 : 2, count % 3 === 0);
     const entries = 15 * 20 + 135 * 2;
     await office.clock.advance((entries / 50) * 1_000 * 1.7);

@@ -150,11 +150,12 @@ test("closed, it looks no more", async () => {
 
 test("at the start: a file that changes while it is read is not taken for what it says", async () => {
   await writeFile(file, open);
-  let isRead = false;
-  const loading = loadPolicy(file).finally(() => {
-    isRead = true;
+  const loading = loadPolicy(file);
+  const reading = { isDone: false };
+  void loading.finally(() => {
+    reading.isDone = true;
   });
-  while (!isRead) {
+  while (!reading.isDone) {
     appendFileSync(file, "#");
     await new Promise((resolve) => setImmediate(resolve));
   }
