@@ -23,7 +23,10 @@ test.each([
     client: {
       list: <T>() =>
         isDown ? Promise.reject(fault) : Promise.resolve({ items: [namespace] } as unknown as ListPage<T>),
-      watch: () => ({ [Symbol.asyncIterator]: () => ({ next: () => new Promise(() => {}) }) }),
+      async *watch() {
+        yield* [];
+        await new Promise(() => {});
+      },
     },
     logger: silent,
     clock,
