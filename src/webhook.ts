@@ -30,6 +30,8 @@ import { throughTurnstile } from "./webhook/turnstile.ts";
 const secretsResource: Resource = { group, version, plural: "kmsvaultsecrets", kind: "KMSVaultSecret" };
 /** How long requests under way have at the end, ms. */
 const stopWithinMs = 10_000;
+/** So long labels of namespaces are waited for at the start, ms; without them what a rule says is not known, and warned of. */
+const longestWaitForLabelsMs = 5_000;
 /** Of the objects that may include a Partial, each as large as etcd takes one (1.5 MiB). */
 const pageSize = 20;
 
@@ -61,11 +63,13 @@ export async function runWebhook(config: WebhookConfig, io: WebhookIo): Promise<
   const client = kubeClient(io, metrics);
   const certificate = certificateOf(config, client, logger);
   const transit = openTransit(config.kms, undefined, { clock: systemClock, logger, metrics: metrics.vault });
-  const policy = await followedPolicy(config, { ...io, client, metrics });
+  const { policy, labels } = followedPolicy(config, { ...io, client, metrics });
   try {
     logger.info({ version: productVersion, metricsPort: probes.metricsPort }, "starting");
     const pair = await firstPair(certificate, signal);
     if (pair === undefined) return 0;
+    notReady = "the labels of namespaces are not known yet, which the policy goes by";
+    await Promise.race([labels.synced, systemClock.sleep(longestWaitForLabelsMs, signal)]);
     const admission = admissionOf(config, { client, policy, transit, logger, metrics });
     const server = await startServer({
       address: config.listenAddress,
@@ -100,10 +104,10 @@ function certificateOf({ certificate }: WebhookConfig, client: KubeClient, logge
 }
 
 /** The policy, and the labels of namespaces as soon as it goes by them. Both end with the signal. */
-async function followedPolicy(
+function followedPolicy(
   { vault }: WebhookConfig,
   { client, logger, metrics, signal, policy: loaded }: WebhookIo & Parts,
-): Promise<LivePolicy> {
+): { readonly policy: LivePolicy; readonly labels: NamespaceLabels } {
   const clock = systemClock;
   const labels = new NamespaceLabels({ client, logger, clock, metrics: metrics.runtime });
   const policy = openPolicy({
@@ -122,7 +126,7 @@ async function followedPolicy(
   askForLabels();
   policy.onChange(askForLabels);
   void labels.run(signal);
-  return policy;
+  return { policy, labels };
 }
 
 /** Undefined when the process shall stop before there is one. */
