@@ -30,8 +30,8 @@ import { throughTurnstile } from "./webhook/turnstile.ts";
 const secretsResource: Resource = { group, version, plural: "kmsvaultsecrets", kind: "KMSVaultSecret" };
 /** How long requests under way have at the end, ms. */
 const stopWithinMs = 10_000;
-/** So long labels of namespaces are waited for at the start, ms; without them what a rule says is not known, and warned of. */
-const longestWaitForLabelsMs = 5_000;
+/** How long labels are waited for at the start, ms. */
+const labelsWithinMs = 5_000;
 /** Of the objects that may include a Partial, each as large as etcd takes one (1.5 MiB). */
 const pageSize = 20;
 
@@ -63,13 +63,11 @@ export async function runWebhook(config: WebhookConfig, io: WebhookIo): Promise<
   const client = kubeClient(io, metrics);
   const certificate = certificateOf(config, client, logger);
   const transit = openTransit(config.kms, undefined, { clock: systemClock, logger, metrics: metrics.vault });
-  const { policy, labels } = followedPolicy(config, { ...io, client, metrics });
+  const policy = await followedPolicy(config, { ...io, client, metrics });
   try {
     logger.info({ version: productVersion, metricsPort: probes.metricsPort }, "starting");
     const pair = await firstPair(certificate, signal);
     if (pair === undefined) return 0;
-    notReady = "the labels of namespaces are not known yet, which the policy goes by";
-    await Promise.race([labels.synced, systemClock.sleep(longestWaitForLabelsMs, signal)]);
     const admission = admissionOf(config, { client, policy, transit, logger, metrics });
     const server = await startServer({
       address: config.listenAddress,
@@ -104,10 +102,10 @@ function certificateOf({ certificate }: WebhookConfig, client: KubeClient, logge
 }
 
 /** The policy, and the labels of namespaces as soon as it goes by them. Both end with the signal. */
-function followedPolicy(
+async function followedPolicy(
   { vault }: WebhookConfig,
   { client, logger, metrics, signal, policy: loaded }: WebhookIo & Parts,
-): { readonly policy: LivePolicy; readonly labels: NamespaceLabels } {
+): Promise<LivePolicy> {
   const clock = systemClock;
   const labels = new NamespaceLabels({ client, logger, clock, metrics: metrics.runtime });
   const policy = openPolicy({
@@ -126,7 +124,9 @@ function followedPolicy(
   askForLabels();
   policy.onChange(askForLabels);
   void labels.run(signal);
-  return { policy, labels };
+  // Until they are known objects are let through that the policy might refuse.
+  await Promise.race([labels.synced, clock.sleep(labelsWithinMs, signal)]);
+  return policy;
 }
 
 /** Undefined when the process shall stop before there is one. */

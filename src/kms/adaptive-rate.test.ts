@@ -90,6 +90,29 @@ describe("it settles near what gets through", () => {
     );
   });
 
+  test("whatever is throttled at the start, most of any quota is used from then on", () => {
+    const early = fc.record({ atMs: fc.integer({ min: 1, max: 1_500 }), times: fc.integer({ min: 1, max: 20 }) });
+    fc.assert(
+      fc.property(quotas, latencies, early, (perSecond, latencyMs, { atMs, times }) => {
+        const sender = new Sender(new AdaptiveRate(unlimited), new Quota(perSecond), latencyMs);
+        sender.run(atMs);
+        for (let count = 0; count < times; count += 1) sender.rate.throttled(sender.now, sender.now);
+        const { passed, throttled } = sender.run(10_000);
+        const possible = Math.min(perSecond, 64_000 / (latencyMs + 1)) * 10;
+        expect(passed).toBeGreaterThan(possible * 0.6);
+        // 64 go at once before anything is known.
+        expect(throttled).toBeLessThan((passed + throttled) * 0.2 + 64);
+      }),
+      { numRuns: 100 },
+    );
+  });
+
+  test("one early throttled request costs a large quota a second, no more", () => {
+    const sender = new Sender(new AdaptiveRate(unlimited), new Quota(2_000), 10);
+    sender.rate.throttled(0, 0);
+    expect(sender.run(3_000).passed).toBeGreaterThan(2 * 2_000 * 0.9);
+  });
+
   test("a quota that others take a part of is followed down and up again", () => {
     fc.assert(
       fc.property(fc.integer({ min: 50, max: 500 }), latencies, (perSecond, latencyMs) => {
@@ -134,6 +157,7 @@ test("an upper bound is kept, whatever gets through", () => {
 
 test("many throttled at once lower it once", () => {
   const rate = new AdaptiveRate(1_000);
+  for (let at = 0; at < 1_000; at += 1) rate.passed(at / 100);
   for (let at = 0; at < 50; at += 1) rate.throttled(0, 10);
   expect(rate.limit(10)).toBe(850);
   rate.throttled(11, 20);

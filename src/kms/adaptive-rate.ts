@@ -1,44 +1,57 @@
 // How many requests a second a key service may be sent: a token bucket whose rate follows what the service lets through.
-// Down by a share when it throttles, up little by little while it does not (as TCP finds the width
-// of a line), so that we settle near a quota that nobody told us and that others may share. Pure: time is handed in.
+// Down by a share when it throttles, up by a share while it does not (as TCP finds the width of a line): fast until it is
+// known how much gets through, slowly from there, so that we settle near a quota that nobody told us and that others may
+// share. Pure: time is handed in.
 
-/** After a throttled request: this share of the limit or, when there was none, of what got through in a second. */
-const decrease = 0.85;
-/** Share of the lowered limit that is added in the first second; in the second one twice as much, and so on. */
-const growth = 0.1;
-/** Least growth in the first second, requests per second. */
-const leastGrowth = 1;
+/** A throttled request leaves at most this share of the limit; less when few got through since the last one. */
+const mostLeft = 0.85;
+/** And at least this. */
+const leastLeft = 0.5;
+/** Exponent of the growth per second while what gets through is not known: doubled every quarter of a second. */
+const searching = 3;
+/** The same once it is known, in the first second; in the second one twice as much, and so on. */
+const settled = 0.1;
+/** What the search starts from, at least, requests per second. */
+const leastStart = 64;
 /** The limit falls no lower: what lets less through than this is taken for an outage (budget.ts). */
 const floor = 5;
 /** So long without a throttled request, and the limit is gone: it was found at another time of day, ms. */
 const forgetAfterMs = 30_000;
+/** What got through in the last second is counted by tenths of it. */
+const slotMs = 100;
+const slots = 10;
 
 export class AdaptiveRate {
   /** What the limit grows back to; Infinity: there is none. */
   readonly #ceiling: number;
-  #limit: number;
-  #growth = 0;
+  /** The limit when a request was throttled last. */
+  #base: number;
+  #isSearching = false;
   /** Requests that may go now; means nothing while there is no limit. */
   #tokens: number;
   #countedAt = 0;
   #throttledAt = Number.NEGATIVE_INFINITY;
   #loweredAt = Number.NEGATIVE_INFINITY;
-  /** What got through, counted second by second. */
-  #spanSince = 0;
-  #inSpan = 0;
-  #inLastSpan = 0;
+  /** What got through since the limit was last lowered. */
+  #passed = 0;
+  /** What got through in each slot of the last second, and when the last of the slots ends. */
+  readonly #slots: number[] = Array.from({ length: slots }, () => 0);
+  #slotsEnd = 0;
 
   /** @param perSecond upper bound; Infinity: none but what the service's throttling teaches */
   constructor(perSecond: number) {
     this.#ceiling = perSecond;
-    this.#limit = perSecond;
+    this.#base = perSecond;
     this.#tokens = burstOf(perSecond);
   }
 
   /** Requests per second at the moment; Infinity: no limit. */
   limit(now: number): number {
-    this.#count(now);
-    return this.#limit;
+    const calmMs = now - this.#throttledAt;
+    if (calmMs >= forgetAfterMs) return this.#ceiling;
+    const calm = calmMs / 1_000;
+    const growth = this.#isSearching ? searching * calm : settled * (calm + calm ** 2 / 2);
+    return Math.min(this.#ceiling, this.#base * Math.exp(growth));
   }
 
   /** Whether the service's throttling holds the rate below what it would be. */
@@ -51,10 +64,8 @@ export class AdaptiveRate {
    * @returns until the next request may go, ms; 0: now
    */
   waitMs(now: number, ahead = 0): number {
-    this.#count(now);
-    return this.#limit === Number.POSITIVE_INFINITY
-      ? 0
-      : Math.max(0, ((ahead + 1 - this.#tokens) / this.#limit) * 1_000);
+    const limit = this.#count(now);
+    return limit === Number.POSITIVE_INFINITY ? 0 : Math.max(0, ((ahead + 1 - this.#tokens) / limit) * 1_000);
   }
 
   /** To be called when a request goes, which `waitMs` has to allow. */
@@ -64,8 +75,9 @@ export class AdaptiveRate {
 
   /** To be called when a request got through. */
   passed(now: number): void {
-    this.#turnSpan(now);
-    this.#inSpan += 1;
+    this.#turnSlots(now);
+    this.#slots[slots - 1] = (this.#slots[slots - 1] ?? 0) + 1;
+    this.#passed += 1;
   }
 
   /**
@@ -73,38 +85,46 @@ export class AdaptiveRate {
    * @param sentAt when it went: one that went before the limit was last lowered says nothing about the new one
    */
   throttled(sentAt: number, now: number): void {
-    this.#count(now);
+    const limit = this.#count(now);
+    this.#base = limit;
     this.#throttledAt = now;
     if (sentAt < this.#loweredAt) return;
+    const passing = this.#passedInLastSecond(now);
+    // A limit far above what got through has not been tried: it says nothing about how much would.
+    const reached = Math.min(limit, Math.max(leastStart, passing));
+    const left = Math.max(leastLeft, Math.min(mostLeft, this.#passed / (this.#passed + 1)));
+    this.#base = Math.min(this.#ceiling, Math.max(floor, reached * left));
+    const isFarOff = reached < limit / 2 || this.#base < passing / 2;
+    this.#isSearching = isFarOff || (this.#isSearching && this.#passed === 0);
     this.#loweredAt = now;
-    const reached = this.#limit === Number.POSITIVE_INFINITY ? this.#passedPerSecond(now) : this.#limit;
-    this.#limit = Math.min(this.#ceiling, Math.max(floor, reached * decrease));
-    this.#growth = Math.max(leastGrowth, this.#limit * growth);
+    this.#passed = 0;
     this.#tokens = 0;
   }
 
-  /** Lets the limit grow and the bucket fill for the time that has passed. */
-  #count(now: number): void {
+  /**
+   * Fills the bucket for the time that has passed.
+   * @returns the limit
+   */
+  #count(now: number): number {
     const seconds = (now - this.#countedAt) / 1_000;
     this.#countedAt = now;
-    const calmMs = now - this.#throttledAt;
-    const grown = calmMs >= forgetAfterMs ? this.#ceiling : this.#limit + this.#growth * seconds * (1 + calmMs / 1_000);
-    this.#limit = Math.min(this.#ceiling, grown);
-    if (this.#limit === Number.POSITIVE_INFINITY) return;
-    this.#tokens = Math.min(burstOf(this.#limit), this.#tokens + this.#limit * seconds);
+    const limit = this.limit(now);
+    if (limit === Number.POSITIVE_INFINITY) return limit;
+    this.#tokens = Math.min(burstOf(limit), this.#tokens + limit * seconds);
+    return limit;
   }
 
-  #passedPerSecond(now: number): number {
-    this.#turnSpan(now);
-    return Math.max(this.#inSpan, this.#inLastSpan);
+  #passedInLastSecond(now: number): number {
+    this.#turnSlots(now);
+    return this.#slots.reduce((sum, passed) => sum + passed, 0);
   }
 
-  #turnSpan(now: number): void {
-    const spans = Math.floor((now - this.#spanSince) / 1_000);
-    if (spans === 0) return;
-    this.#spanSince += spans * 1_000;
-    this.#inLastSpan = spans === 1 ? this.#inSpan : 0;
-    this.#inSpan = 0;
+  #turnSlots(now: number): void {
+    const turned = Math.floor((now - this.#slotsEnd) / slotMs) + 1;
+    if (turned <= 0) return;
+    this.#slotsEnd += turned * slotMs;
+    this.#slots.splice(0, turned);
+    while (this.#slots.length < slots) this.#slots.push(0);
   }
 }
 

@@ -4,6 +4,7 @@ import { KMSClient } from "@aws-sdk/client-kms";
 import { NodeHttpHandler } from "@smithy/node-http-handler";
 import { Agent as HttpAgent } from "node:http";
 import { Agent as HttpsAgent } from "node:https";
+import { Aliases } from "./aws-aliases.ts";
 import { Budget, type BudgetOptions } from "./budget.ts";
 import { accountOf, RoleTaker } from "./credentials.ts";
 
@@ -25,8 +26,7 @@ export interface AwsClient {
   readonly kms: KMSClient;
   readonly region: string;
   readonly budget: Budget;
-  /** The keys behind aliases, by their ARNs, as seen in answers; and until when that is believed. */
-  readonly aliases: Map<string, { readonly keyArn: string; readonly until: number }>;
+  readonly aliases: Aliases;
   /** Calls that use it. */
   calls: number;
   /** Closes the connections that are idle: they may be dead, which nothing shows until one is used. */
@@ -52,11 +52,21 @@ export class AwsClients {
   readonly #options: AwsClientsOptions;
   /** Least recently used first. */
   readonly #entries = new Map<string, Entry>();
-  #ownRegion: string | undefined;
+  #found: Promise<string> | undefined;
 
   constructor(options: AwsClientsOptions) {
     this.#options = options;
-    this.#ownRegion = options.region;
+  }
+
+  /**
+   * The operator's own.
+   * @throws what AWS's SDK throws when none is configured
+   */
+  async ownRegion(): Promise<string> {
+    const { region } = this.#options;
+    if (region !== undefined) return region;
+    this.#found ??= new KMSClient({}).config.region();
+    return await this.#found;
   }
 
   /**
@@ -64,7 +74,7 @@ export class AwsClients {
    * @throws what AWS's SDK throws when no region is configured
    */
   async of(region: string | undefined, roleArn: string | undefined): Promise<AwsClient> {
-    const where = region ?? this.#ownRegion ?? (await this.#findRegion());
+    const where = region ?? (await this.ownRegion());
     const key = `${where} ${roleArn ?? ""}`;
     const known = this.#entries.get(key);
     if (known !== undefined) this.#entries.delete(key);
@@ -88,11 +98,6 @@ export class AwsClients {
   close(): void {
     for (const { client } of this.#entries.values()) client.close();
     this.#entries.clear();
-  }
-
-  async #findRegion(): Promise<string> {
-    this.#ownRegion = await new KMSClient({}).config.region();
-    return this.#ownRegion;
   }
 
   #open(region: string, roleArn: string | undefined): Entry {
@@ -119,7 +124,7 @@ function openClient(
   options: AwsClientsOptions,
   { region, roleArn, budget }: { region: string; roleArn: string | undefined; budget: Budget },
 ): AwsClient {
-  const { endpoint, maxInFlight } = options;
+  const { clock, endpoint, maxInFlight } = options;
   const agents = [HttpAgent, HttpsAgent].map((Agent) => new Agent({ keepAlive: true, maxSockets: maxInFlight }));
   const role =
     roleArn === undefined ? undefined : new RoleTaker(roleArn, { region, maxAttempts: 1, ...transport(options) });
@@ -136,7 +141,7 @@ function openClient(
     kms,
     region,
     budget,
-    aliases: new Map(),
+    aliases: new Aliases(clock),
     calls: 0,
     dropIdle() {
       for (const { freeSockets } of agents) {

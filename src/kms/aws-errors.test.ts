@@ -2,7 +2,7 @@
 // made to answer.
 import { describe, expect, test } from "vitest";
 import { type ErrorCode, OperatorError } from "../base/errors.ts";
-import { describeAwsFailure, mapAwsError } from "./aws-errors.ts";
+import { concernsKey, describeAwsFailure, mapAwsError } from "./aws-errors.ts";
 
 /** An error as the SDK throws it. */
 function sdkError(name: string, more: object = {}): Error {
@@ -132,6 +132,21 @@ test("AWS's text is quoted where it names key or identity, and nowhere else", ()
     expect(told).not.toContain(canary);
     expect(cause.stack).toContain("aws-errors.test.ts");
   }
+});
+
+test.each([
+  ["IncorrectKeyException", true],
+  ["NotFoundException", true],
+  ["DisabledException", true],
+  ["AccessDeniedException", true],
+  // Of STS.
+  ["AccessDenied", false],
+  ["ExpiredTokenException", false],
+  ["CredentialsProviderError", false],
+  ["ThrottlingException", false],
+  ["KMSInternalException", false],
+])("%s concerns the key: %s", (name, expected) => {
+  expect(concernsKey(mapAwsError(Object.assign(new Error("x"), { name }), "Decrypt"))).toBe(expected);
 });
 
 test("what is safe to tell about a failure", () => {

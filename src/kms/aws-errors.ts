@@ -171,6 +171,17 @@ export function isSilence({ name, status, systemCode }: AwsFailure): boolean {
 }
 
 /**
+ * Whether a failed call says something of the key that it named, or of its ciphertext; and not of credentials, or of how
+ * KMS is at the moment.
+ * @param error as `mapAwsError` made it
+ */
+export function concernsKey({ code, retry, cause }: OperatorError): boolean {
+  // STS, and services like it, refuse with a name of their own.
+  const isOfKms = cause instanceof Error && cause.name === "AccessDeniedException";
+  return retry === "terminal" || (code === "KMSAccessDenied" && isOfKms);
+}
+
+/**
  * The OperatorError of an error that the SDK threw. Its cause is a copy that has AWS's message only where that is
  * known to hold no input.
  */

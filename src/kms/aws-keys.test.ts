@@ -10,6 +10,10 @@ const foreign = ["age1qqqq", "transit/key"];
 
 const denied = expect.objectContaining({ code: "KeyNotAllowed", retry: "terminal" });
 
+/** As the operator, in the region of `arn`. */
+const choose = (operatorKeys: readonly string[] | undefined, call: Parameters<typeof chooseKey>[1]) =>
+  chooseKey(operatorKeys, call, { region: "eu-west-1" });
+
 describe("how AWS names keys", () => {
   test.each([
     arn,
@@ -57,40 +61,83 @@ describe("how AWS names keys", () => {
 
 describe("the choice", () => {
   test("without lists: what the object names, or whatever the ciphertext says", () => {
-    expect(chooseKey(undefined, {})).toEqual({ lists: [] });
-    expect(chooseKey(["*"], { allowedKeys: ["*"] })).toEqual({ lists: [] });
-    expect(chooseKey(undefined, { keyId: arn })).toEqual({ keyId: arn, region: "eu-west-1", lists: [] });
-    expect(chooseKey(undefined, { keyId: "alias/app" })).toEqual({ keyId: "alias/app", lists: [] });
+    expect(choose(undefined, {})).toEqual({ lists: [] });
+    expect(choose(["*"], { allowedKeys: ["*"] })).toEqual({ lists: [] });
+    expect(choose(undefined, { keyId: arn })).toEqual({ keyId: arn, region: "eu-west-1", lists: [] });
+    expect(choose(undefined, { keyId: "alias/app" })).toEqual({ keyId: "alias/app", lists: [] });
   });
 
   test("a key that every list names is asked for, and KMS sees to the rest", () => {
-    expect(chooseKey([arn, "alias/a"], { keyId: arn, allowedKeys: [alias, arn] })).toMatchObject({
+    expect(choose([arn, "alias/a"], { keyId: arn, allowedKeys: [alias, arn] })).toMatchObject({
       keyId: arn,
       lists: [],
     });
   });
 
   test("otherwise the answer is held against the lists that do not name it", () => {
-    expect(chooseKey([arn, "alias/a"], {})).toEqual({ lists: [[arn, "alias/a"]] });
-    expect(chooseKey([arn, "alias/a"], { keyId: "alias/b", allowedKeys: ["alias/b"] })).toEqual({
+    expect(choose([arn, "alias/a"], {})).toEqual({ lists: [[arn, "alias/a"]] });
+    expect(choose([arn, "alias/a"], { keyId: "alias/b", allowedKeys: ["alias/b"] })).toEqual({
       keyId: "alias/b",
       lists: [[arn, "alias/a"]],
     });
-    expect(chooseKey([arn], { allowedKeys: [alias] })).toEqual({ lists: [[arn], [alias]] });
+    expect(choose([arn, "alias/a"], { allowedKeys: [arn, "alias/b"] })).toEqual({
+      lists: [
+        [arn, "alias/a"],
+        [arn, "alias/b"],
+      ],
+    });
   });
 
   test("the only key there may be is asked for", () => {
-    expect(chooseKey([alias, ...foreign], {})).toEqual({ keyId: alias, region: "eu-west-1", lists: [] });
-    expect(chooseKey(undefined, { allowedKeys: ["alias/a"] })).toEqual({ keyId: "alias/a", lists: [] });
+    expect(choose([alias, ...foreign], {})).toEqual({ keyId: alias, region: "eu-west-1", lists: [] });
+    expect(choose(undefined, { allowedKeys: ["alias/a"] })).toEqual({ keyId: "alias/a", lists: [] });
+  });
+
+  test("whatever a second list has, the only key of the first is asked for, where it is", () => {
+    const only = { keyId: arn, region: "eu-west-1" };
+    for (const more of [[arn], [arn, alias], [alias, "alias/a", arn]]) {
+      expect(choose([arn], { allowedKeys: more })).toEqual({ ...only, lists: [] });
+      expect(choose(more, { allowedKeys: [arn] })).toEqual({ ...only, lists: [] });
+    }
+    expect(choose([arn], { allowedKeys: [alias] })).toEqual({ ...only, lists: [[alias]] });
   });
 
   test("keys of other key services are their business; with no other, AWS may not be asked", () => {
     for (const list of [foreign, []]) {
-      expect(() => chooseKey(list, {})).toThrow(denied);
-      expect(() => chooseKey(list, { keyId: arn })).toThrow(denied);
-      expect(() => chooseKey([arn], { allowedKeys: list })).toThrow(denied);
+      expect(() => choose(list, {})).toThrow(denied);
+      expect(() => choose(list, { keyId: arn })).toThrow(denied);
+      expect(() => choose([arn], { allowedKeys: list })).toThrow(denied);
     }
-    expect(() => chooseKey(undefined, { keyId: "age1qqqq" })).toThrow(denied);
+    expect(() => choose(undefined, { keyId: "age1qqqq" })).toThrow(denied);
+  });
+});
+
+describe("names without an account and a region mean those of the operator", () => {
+  const names = ["alias/a", id];
+  const roleArn = "arn:aws:iam::444455556666:role/team";
+
+  test.each([
+    ["as another role", { roleArn }, { region: "eu-west-1" }],
+    ["as another role than the operator's", { roleArn }, { region: "eu-west-1", roleArn: `${roleArn}-operator` }],
+    ["in another region", { keyId: arn }, { region: "us-east-1" }],
+    ["in a region, when the operator has none", { keyId: arn }, {}],
+  ])("%s they count for nothing", (_, call, own) => {
+    const named = { keyId: "alias/a", ...call };
+    expect(() => chooseKey(names, call, own)).toThrow(denied);
+    expect(() => chooseKey(["alias/a"], call, own)).toThrow(denied);
+    expect(() => chooseKey(undefined, { ...named, allowedKeys: names }, own)).toThrow(denied);
+    expect(chooseKey([...names, alias, `${arn}0`], named, own).lists).toEqual([[alias, `${arn}0`]]);
+    expect(chooseKey([...names, arn], { ...call, keyId: arn }, own)).toMatchObject({ keyId: arn, lists: [] });
+  });
+
+  test("nor beside the only key, in another region", () => {
+    expect(() => chooseKey([arn], { allowedKeys: names }, { region: "us-east-1" })).toThrow(denied);
+    expect(chooseKey([arn], { allowedKeys: names }, { region: "eu-west-1" }).lists).toEqual([names]);
+  });
+
+  test("the operator's own role and region are where they count", () => {
+    expect(chooseKey(names, { roleArn, keyId: "alias/a" }, { roleArn })).toEqual({ keyId: "alias/a", lists: [] });
+    expect(chooseKey(names, { keyId: arn }, { region: "eu-west-1" }).lists).toEqual([names]);
   });
 });
 

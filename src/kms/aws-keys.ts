@@ -42,30 +42,39 @@ export function regionOfKey(text: string): string | undefined {
   throw notAllowed("the key that is named is no AWS KMS key; name a key ARN, a key id, alias/<name> or an alias ARN");
 }
 
+/** As whom and where the operator asks by itself. */
+export interface Own {
+  readonly roleArn?: string;
+  /** Absent: none is configured. */
+  readonly region?: string;
+}
+
 /**
  * @param operatorKeys `--kms-allowed-keys`; absent: any
  * @throws OperatorError `KeyNotAllowed` when it is clear already that no key will do
  */
 export function chooseKey(
   operatorKeys: readonly string[] | undefined,
-  { keyId, allowedKeys }: Pick<DecryptCall, "keyId" | "allowedKeys">,
+  { keyId, allowedKeys, roleArn }: Pick<DecryptCall, "keyId" | "allowedKeys" | "roleArn">,
+  own: Own,
 ): KeyChoice {
-  const keyRegion = keyId === undefined ? undefined : regionOfKey(keyId);
-  const named = { ...(keyId !== undefined && { keyId }), ...(keyRegion !== undefined && { region: keyRegion }) };
   const lists = [operatorKeys, allowedKeys]
     .filter((list) => list !== undefined && !list.includes("*"))
     .map((list = []) => list.filter(isAwsKey));
-  if (lists.some((list) => list.length === 0)) {
-    throw notAllowed("no AWS KMS key may be used; --kms-allowed-keys, or the policy, lists none");
-  }
-  const open = lists.filter((list) => keyId === undefined || !list.includes(keyId));
   // Asked for by its name, an alias needs no permission but its own (the condition kms:RequestAlias).
-  const [only, ...others] = open.length === 1 ? (open[0] ?? []) : [];
-  if (keyId === undefined && only !== undefined && others.length === 0) {
-    const onlyRegion = parse(only)?.region;
-    return { keyId: only, ...(onlyRegion !== undefined && { region: onlyRegion }), lists: [] };
-  }
-  return { ...named, lists: open };
+  const [only] = lists.find((list) => list.length === 1) ?? [];
+  const asked = keyId ?? only;
+  const keyRegion = asked === undefined ? undefined : regionOfKey(asked);
+  const isElsewhere =
+    (roleArn !== undefined && roleArn !== own.roleArn) || (keyRegion !== undefined && keyRegion !== own.region);
+  // Elsewhere somebody else may have given an alias the name that the list means here.
+  const counting = isElsewhere ? lists.map((list) => list.filter(isArn)) : lists;
+  if (counting.some((list) => list.length === 0)) throw nothingListed(isElsewhere);
+  return {
+    ...(asked !== undefined && { keyId: asked }),
+    ...(keyRegion !== undefined && { region: keyRegion }),
+    lists: counting.filter((list) => asked === undefined || !list.includes(asked)),
+  };
 }
 
 /** Whether the key with that ARN, out of KMS's answer, is on the list by its ARN or its id. */
@@ -84,6 +93,18 @@ export function aliasesIn(list: readonly string[], inRegion: string): string[] {
 /** The error for a key that may not be used. */
 export function notAllowed(why: string): OperatorError {
   return new OperatorError("KeyNotAllowed", `${why}; nothing of the value was used`);
+}
+
+function nothingListed(isElsewhere: boolean): OperatorError {
+  return notAllowed(
+    isElsewhere
+      ? "no key may be used as the role of the object, or in the region of its key: there only ARNs on --kms-allowed-keys, or in the policy, count; list the key's ARN"
+      : "no AWS KMS key may be used; --kms-allowed-keys, or the policy, lists none",
+  );
+}
+
+function isArn(text: string): boolean {
+  return text.startsWith("arn:");
 }
 
 function parse(text: string): KeyName | undefined {

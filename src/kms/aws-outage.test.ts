@@ -1,6 +1,10 @@
 // How long those hold workers who ask a region of KMS that does not answer or lets nothing through: the workers are what
 // edits of other regions wait for.
 import { CreateKeyCommand, KMSClient } from "@aws-sdk/client-kms";
+import { once } from "node:events";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { text } from "node:stream/consumers";
 import pLimit from "p-limit";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { Plaintext } from "../base/plaintext.ts";
@@ -62,4 +66,34 @@ test.each<{ name: string; fault: FaultSettings; isUrgent: boolean }>([
   await faults({});
   await far({ isUrgent });
   await far({ isUrgent });
+});
+
+test("a role that STS throttles takes nobody else down, and is named to nobody else", async () => {
+  const role = (name: string) => `arn:aws:iam::111122223333:role/${name}`;
+  const expiration = new Date(Date.now() + 3_600_000).toISOString();
+  const sts = createServer((asked, answer) => {
+    void text(asked).then((body) => {
+      const isOfB = new URLSearchParams(body).get("RoleArn") === role("b");
+      answer
+        .writeHead(isOfB ? 400 : 200, { "content-type": "text/xml" })
+        .end(
+          isOfB
+            ? "<ErrorResponse><Error><Type>Sender</Type><Code>Throttling</Code><Message>Rate exceeded</Message></Error></ErrorResponse>"
+            : `<AssumeRoleResponse><AssumeRoleResult><Credentials><AccessKeyId>a</AccessKeyId><SecretAccessKey>s</SecretAccessKey><SessionToken>t</SessionToken><Expiration>${expiration}</Expiration></Credentials></AssumeRoleResult></AssumeRoleResponse>`,
+        );
+    });
+  }).listen(0, "127.0.0.1");
+  await once(sts, "listening");
+  vi.stubEnv("AWS_ENDPOINT_URL_STS", `http://127.0.0.1:${(sts.address() as AddressInfo).port}`);
+  const object = await objectIn("us-east-1");
+  await object({ roleArn: role("a") });
+  const failing = Promise.allSettled(Array.from({ length: 30 }, () => object({ roleArn: role("b"), isUrgent: true })));
+  const ofA: unknown[] = [];
+  const since = performance.now();
+  while (performance.now() - since < 3_000) ofA.push(await object({ roleArn: role("a") }).catch((e: unknown) => e));
+  expect(ofA.filter((one) => one instanceof Error)).toEqual([]);
+  for (const result of await failing) {
+    expect(result).toMatchObject({ status: "rejected", reason: { code: "KMSUnavailable" } });
+  }
+  sts.close();
 });

@@ -1,8 +1,16 @@
 // AwsKms through AWS's own SDK against the emulator, in this process: every failure that a server can be made to show.
-import { CreateAliasCommand, CreateKeyCommand, DisableKeyCommand, KMSClient } from "@aws-sdk/client-kms";
+import {
+  CreateAliasCommand,
+  CreateKeyCommand,
+  DisableKeyCommand,
+  KMSClient,
+  UpdateAliasCommand,
+} from "@aws-sdk/client-kms";
 import { randomUUID } from "node:crypto";
-import { createServer, type Server } from "node:http";
+import { once } from "node:events";
+import { createServer, type IncomingMessage, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
+import { text as textOfStream } from "node:stream/consumers";
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { startRelay } from "../../test/env/relay.ts";
@@ -80,6 +88,10 @@ async function faults(settings: FaultSettings): Promise<void> {
 async function calls(): Promise<CallCounts> {
   return (await (await fetch(`${emulator.url}/_admin/calls`)).json()) as CallCounts;
 }
+
+/** Those that the emulator reads. */
+const headersOf = ({ headers }: IncomingMessage) =>
+  Object.fromEntries(["x-amz-target", "authorization", "content-type"].map((name) => [name, String(headers[name])]));
 
 const textOf = (plaintext: Plaintext) => Buffer.from(plaintext.open()).toString();
 
@@ -198,7 +210,46 @@ describe("which key", () => {
     expect(await decryptCalls()).toBe(8);
     const stranger = await encrypted(await newKey());
     await expect(kms.decrypt(stranger)).rejects.toEqual(failure("KeyNotAllowed", "arn:aws:kms"));
-    expect(await decryptCalls()).toBe(8 + 3);
+    expect(await decryptCalls()).toBe(8 + 4);
+    await expect(kms.decrypt(stranger)).rejects.toEqual(failure("KeyNotAllowed"));
+    expect(await decryptCalls()).toBe(12 + 1);
+  });
+
+  test("an alias that was pointed at another key is asked again before a value is refused", async () => {
+    const clock = new FakeClock();
+    const [before, after] = [await newKey(), await newKey()];
+    const [alias, otherAlias] = [await newAlias(before), await newAlias(await newKey())];
+    const kms = connect({ allowedKeys: [alias, otherAlias], clock });
+    await kms.decrypt(await encrypted(before));
+    const request = await encrypted(after);
+    await expect(kms.decrypt(request)).rejects.toEqual(failure("KeyNotAllowed"));
+    await sdk().send(new UpdateAliasCommand({ AliasName: alias, TargetKeyId: after }));
+    await clock.advance(5_001);
+    expect(textOf(await kms.decrypt(request))).toBe("the value");
+    const total = await decryptCalls();
+    expect(textOf(await kms.decrypt(request))).toBe("the value");
+    expect(await decryptCalls()).toBe(total + 1);
+    await expect(kms.decrypt(await encrypted(before))).rejects.toEqual(failure("KeyNotAllowed"));
+  });
+
+  test("credentials that are refused while an alias is looked up say nothing of the key", async () => {
+    const keyArn = await newKey();
+    const aliases = [await newAlias(await newKey()), await newAlias(keyArn)];
+    const request = await encrypted(keyArn);
+    // They expire once KMS has answered with the value's own key.
+    const server = createServer((asked, answer) => {
+      void textOfStream(asked).then(async (body) => {
+        const isLookUp = "KeyId" in (JSON.parse(body) as object);
+        if (isLookUp) answer.writeHead(400).end('{"__type":"ExpiredTokenException"}');
+        else answer.end(await (await fetch(emulator.url, { method: "POST", headers: headersOf(asked), body })).text());
+      });
+    }).listen(0, "127.0.0.1");
+    opened.push(server);
+    await once(server, "listening");
+    const endpoint = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    await expect(connect({ allowedKeys: aliases, endpoint }).decrypt(request)).rejects.toEqual(
+      failure("KMSAccessDenied", "ExpiredTokenException"),
+    );
   });
 
   test("throttling while an alias is looked up is throttling", async () => {

@@ -8,11 +8,21 @@ import type { Logger } from "../base/log.ts";
 import { Plaintext } from "../base/plaintext.ts";
 import { backoffDelay } from "../base/retry.ts";
 import { type AwsClient, AwsClients, type LearntLimit } from "./aws-clients.ts";
-import { type AwsFailure, describeAwsFailure, isSilence, type KmsOperation, mapAwsError } from "./aws-errors.ts";
-import { aliasesIn, chooseKey, isListed, notAllowed, regionOfKey } from "./aws-keys.ts";
+import {
+  type AwsFailure,
+  concernsKey,
+  describeAwsFailure,
+  isSilence,
+  type KmsOperation,
+  mapAwsError,
+} from "./aws-errors.ts";
+import { aliasesIn, chooseKey, isListed, notAllowed, type Own, regionOfKey } from "./aws-keys.ts";
 import type { Result } from "./budget.ts";
 import type { DecryptCall, EncryptionContext, EncryptRequest, Encryptor } from "./cipher.ts";
 import { isRoleArn } from "./credentials.ts";
+
+/** Requests under way at once, unless something else is said. */
+export const defaultMaxInFlight = 64;
 
 export interface AwsKmsOptions {
   /** Where no key says otherwise. Absent: AWS_REGION, then the shared config file. */
@@ -39,12 +49,10 @@ export interface AwsKmsOptions {
 /** A throttled attempt is made again when the budget says so, but no more often than this. */
 const mostAttempts = 10;
 const retryDelay = { baseMs: 100, maxMs: 1_000 };
-/** An alias that came to mean another key is noticed after this time, ms. */
-const aliasMs = 300_000;
 
 /** AWS KMS of all regions, with AWS's default credential chain. Touches no network until the first call. */
 export function createAwsKms(options: AwsKmsOptions = {}): AwsKms {
-  const { clock = systemClock, maxInFlight = 64, perSecond = Number.POSITIVE_INFINITY } = options;
+  const { clock = systemClock, maxInFlight = defaultMaxInFlight, perSecond = Number.POSITIVE_INFINITY } = options;
   const { connectTimeoutMs = 1_000, requestTimeoutMs = 2_000 } = options;
   const limits = { clock, maxInFlight, perSecond, connectTimeoutMs, requestTimeoutMs };
   // Everybody waits for a probe, so it does not wait as long.
@@ -82,7 +90,7 @@ export class AwsKms implements Encryptor {
    * @throws OperatorError see `Decryptor`
    */
   async decrypt(request: BlobRequest, call: DecryptCall = {}): Promise<Plaintext> {
-    const { keyId, region, lists } = chooseKey(this.#options.allowedKeys, call);
+    const { keyId, region, lists } = chooseKey(this.#options.allowedKeys, call, await this.#own());
     return await this.#with(region, call, async (client) => {
       const decrypted = await this.#decrypt(client, request, keyId, call);
       for (const list of lists) {
@@ -143,6 +151,13 @@ export class AwsKms implements Encryptor {
     }
   }
 
+  async #own(): Promise<Own> {
+    const { roleArn } = this.#options;
+    // Whoever needs a region hears from the client what is wrong with it; an ARN has its own.
+    const region = await this.#clients.ownRegion().catch(() => undefined);
+    return { ...(roleArn !== undefined && { roleArn }), ...(region !== undefined && { region }) };
+  }
+
   #decrypt(
     client: AwsClient,
     { ciphertext, encryptionContext }: BlobRequest,
@@ -167,30 +182,26 @@ export class AwsKms implements Encryptor {
   ): Promise<boolean> {
     if (keyArn === undefined) return false;
     if (isListed(list, keyArn)) return true;
-    const unknown: string[] = [];
-    for (const alias of aliasesIn(list, client.region)) {
-      const seen = client.aliases.get(alias);
-      if (seen === undefined || seen.until < this.#options.clock.monotonic()) unknown.push(alias);
-      else if (seen.keyArn === keyArn) return true;
+    const { aliases } = client;
+    const listed = aliasesIn(list, client.region);
+    if (listed.some((alias) => aliases.standsFor(alias, keyArn))) return true;
+    for (const alias of listed) {
+      if (aliases.standsFor(alias, keyArn) === false) continue;
+      const standsForIt = await this.#canDecrypt(alias, { client, request, call });
+      aliases.learn(alias, keyArn, standsForIt);
+      if (standsForIt) return true;
     }
-    for (const alias of unknown) if (await this.#standsFor(alias, { client, request, call })) return true;
     return false;
   }
 
-  /** Whether the value can be decrypted by that alias. */
-  async #standsFor(alias: string, { client, request, call }: Omit<Answer, "decrypted">): Promise<boolean> {
+  /** Whether a value, which KMS has decrypted before, can be decrypted by that alias: it stands for the value's key. */
+  async #canDecrypt(alias: string, { client, request, call }: Omit<Answer, "decrypted">): Promise<boolean> {
     try {
-      const { bytes, keyArn } = await this.#decrypt(client, request, alias, call);
+      const { bytes } = await this.#decrypt(client, request, alias, call);
       bytes.fill(0);
-      if (keyArn !== undefined) {
-        client.aliases.set(alias, { keyArn, until: this.#options.clock.monotonic() + aliasMs });
-      }
       return true;
     } catch (error) {
-      // Of another key, or none: KMS has decrypted the value before, so it is the alias that it does not like.
-      const isOther =
-        error instanceof OperatorError && (error.retry === "terminal" || error.code === "KMSAccessDenied");
-      if (isOther) return false;
+      if (error instanceof OperatorError && concernsKey(error)) return false;
       throw error;
     }
   }
@@ -214,7 +225,7 @@ export class AwsKms implements Encryptor {
         return answer;
       } catch (error) {
         const failed = this.#failed(operation, error, signal);
-        client.budget.leave(turn, failed.result, failed.error);
+        client.budget.leave(turn, failed.result);
         if (failed.result === "silent") client.dropIdle();
         if (attempt >= (await attemptsFor(failed, client))) throw failed.error;
         if (failed.result !== "throttled")
@@ -224,11 +235,21 @@ export class AwsKms implements Encryptor {
   }
 
   #failed(operation: KmsOperation, error: unknown, signal: AbortSignal | undefined): Failed {
-    if (signal?.aborted === true) return { result: "aborted", error: cancelled(operation), isSkewed: false };
-    const failure = describeAwsFailure(error);
-    const mapped = error instanceof OperatorError ? error : mapAwsError(error, operation);
+    if (signal?.aborted === true) return { result: "unsent", error: cancelled(operation), canRetry: false };
+    // Whoever takes a role has mapped what STS said, and that says nothing of KMS.
+    const isMapped = error instanceof OperatorError;
+    const failure = describeAwsFailure(isMapped ? error.cause : error);
+    const mapped = isMapped ? error : mapAwsError(error, operation);
     this.#options.logger?.debug({ operation, code: mapped.code, failure }, "KMS call failed");
-    return { result: resultOf(mapped, failure), error: mapped, isSkewed: failure.isClockCorrected === true };
+    if (isMapped) {
+      return { result: error.isOutage ? "silent" : "unsent", error, canRetry: error.code === "KMSUnavailable" };
+    }
+    const isPassing = mapped.code === "KMSUnavailable" || mapped.code === "KMSThrottled";
+    return {
+      result: resultOf(mapped, failure),
+      error: mapped,
+      canRetry: isPassing || failure.isClockCorrected === true,
+    };
   }
 }
 
@@ -250,22 +271,21 @@ interface Answer {
 interface Failed {
   readonly result: Result;
   readonly error: OperatorError;
-  /** The machine's clock is wrong, which AWS's SDK has noticed now. */
-  readonly isSkewed: boolean;
+  /** It will pass, or AWS's SDK has noticed that the machine's clock is wrong and allows for it now. */
+  readonly canRetry: boolean;
 }
 
 /** How many attempts a call may have that failed like this. */
-async function attemptsFor({ result, error, isSkewed }: Failed, { kms }: AwsClient): Promise<number> {
-  const isPassing = error.code === "KMSUnavailable" || result === "throttled" || isSkewed;
-  if (result === "aborted" || !isPassing) return 1;
+async function attemptsFor({ result, canRetry }: Failed, { kms }: AwsClient): Promise<number> {
+  if (!canRetry) return 1;
   // What is wrong with the setting, if it cannot be read, is what the attempt failed with.
   const configured = await kms.config.maxAttempts().catch(() => 1);
   return result === "throttled" && configured > 1 ? mostAttempts : configured;
 }
 
-function resultOf({ code, isOutage }: OperatorError, failure: AwsFailure): Result {
+function resultOf({ code }: OperatorError, failure: AwsFailure): Result {
   if (code === "KMSThrottled") return "throttled";
-  return isOutage || (code === "KMSUnavailable" && isSilence(failure)) ? "silent" : "refused";
+  return code === "KMSUnavailable" && isSilence(failure) ? "silent" : "refused";
 }
 
 function there(bytes: Uint8Array | undefined): Uint8Array {

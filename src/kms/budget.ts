@@ -7,8 +7,11 @@ import { AdaptiveRate } from "./adaptive-rate.ts";
 import type { DecryptCall } from "./cipher.ts";
 import { FairQueue } from "./fair-queue.ts";
 
-/** What came of an attempt. `silent`: no answer. `aborted`: by us. */
-export type Result = "ok" | "refused" | "throttled" | "silent" | "aborted";
+/**
+ * What came of an attempt. `silent`: no answer. `unsent`: it never got as far as KMS, of which it shows nothing: it was
+ * aborted, or there were no credentials for it.
+ */
+export type Result = "ok" | "refused" | "throttled" | "silent" | "unsent";
 
 /** One attempt under way. */
 export interface Turn {
@@ -26,17 +29,23 @@ export interface BudgetOptions {
 }
 
 /**
- * A call that would wait longer for its turn is refused, unless it is urgent or one of its entries was let in, ms. With
- * so little, those who wait are few, and most workers find their next object, which may be an edit, at once.
+ * Longer than this nobody shall wait, ms: an ordinary call for its first turn, an urgent one behind a full line. With so
+ * little, those who wait are few, and most workers find their next object, which may be an edit, at once.
  */
 const longestWaitMs = 250;
+/** So many objects make a line of their kind full: with two kinds, half of the workers that there are by default. */
+const fullLine = 4;
+/** A full line that has come to take so long, because KMS got slow, is shortened, ms. */
+const longestLineMs = 1_000;
+/** Share of the newest answer in what is taken for the time that KMS needs. */
+const newestShare = 1 / 16;
 /** Throttled for so long without a break, nothing gets through, ms. */
 const blockedMs = 2_000;
 
 /**
  * `open`: up to `maxInFlight` attempts at once. `suspect`: one got no answer, and none has been heard since; a single
  * attempt (the probe) shows whether the others may go on, and they wait for it. `down`: nor did the probe, or all was
- * throttled; one call at a time is let in to try, the others fail at once with what it failed with. Any answer opens.
+ * throttled; one call at a time is let in to try, the others fail at once. Any answer opens.
  */
 type State = "open" | "suspect" | "down";
 
@@ -50,15 +59,17 @@ export class Budget {
   readonly #rate: AdaptiveRate;
   readonly #urgent = new FairQueue<DecryptCall, Waiter>();
   readonly #ordinary = new FairQueue<DecryptCall, Waiter>();
-  /** Calls of which one entry was let in: the others are, too, however long it takes. */
+  /** Calls of which one entry was let in: the others are, too, however long it takes, unless the line is shortened. */
   readonly #letIn = new WeakSet<DecryptCall>();
   #state: State = "open";
-  /** Why it is down. */
-  #trouble: OperatorError | undefined;
+  /** Why it is down: the last probe got no answer, or else was throttled. */
+  #isSilent = false;
   #isProbing = false;
   /** While down: whose attempt is the probe. */
   #prober: DecryptCall | undefined;
   #inFlight = 0;
+  /** How long an answer takes; undefined: none has come yet. */
+  #answerMs: number | undefined;
   #answeredAt = Number.NEGATIVE_INFINITY;
   #throttledSince = Number.NEGATIVE_INFINITY;
   #throttledAt = Number.NEGATIVE_INFINITY;
@@ -89,14 +100,17 @@ export class Budget {
     return this.#wait(call, isRetry);
   }
 
-  /** @param failure what the attempt failed with */
-  leave(turn: Turn, result: Result, failure?: OperatorError): void {
+  /** The attempt has ended. */
+  leave(turn: Turn, result: Result): void {
     const now = this.#options.clock.monotonic();
     this.#inFlight -= 1;
     if (turn.isProbe) this.#isProbing = false;
-    if (result === "silent") this.#heardNothing(turn, failure);
-    else if (result === "throttled") this.#wasThrottled(turn, now, failure);
-    else if (result !== "aborted") this.#heard(result, now);
+    if (result === "silent") this.#heardNothing(turn);
+    else if (result === "throttled") this.#wasThrottled(turn, now);
+    else if (result !== "unsent") this.#heard(result, now);
+    if (result !== "silent" && result !== "unsent") this.#timed(now - turn.sentAt);
+    this.#shorten(this.#urgent, 0);
+    this.#shorten(this.#ordinary, this.#urgent.size);
     if (!this.#isProbing && this.#waiting === 0) this.#prober = undefined;
     this.#dispatch();
   }
@@ -107,14 +121,42 @@ export class Budget {
 
   #refusal(call: DecryptCall, isRetry: boolean): OperatorError | undefined {
     const isDown = this.#state === "down";
-    if (isDown && (isRetry || (this.#prober !== undefined && this.#prober !== call))) return this.#trouble;
-    if (call.isUrgent !== true && !this.#letIn.has(call)) {
-      const waitMs = this.#rate.waitMs(this.#options.clock.monotonic(), this.#waiting);
-      if (waitMs > longestWaitMs) return busy();
+    if (isDown && (isRetry || (this.#prober !== undefined && this.#prober !== call))) return this.#trouble();
+    if (!this.#letIn.has(call)) {
+      if (this.#isTooLong(call.isUrgent === true)) return busy();
       this.#letIn.add(call);
     }
     if (isDown) this.#prober = call;
     return undefined;
+  }
+
+  /** Whether somebody new would wait too long, or would have others wait: workers, whom edits of other keys need. */
+  #isTooLong(isUrgent: boolean): boolean {
+    const [urgent, ordinary] = [this.#urgent, this.#ordinary];
+    if (!isUrgent && this.#waitMs(urgent.size + ordinary.owners) > longestWaitMs) return true;
+    const isFull = (isUrgent ? urgent : ordinary).owners >= fullLine;
+    return isFull && this.#waitMs(isUrgent ? urgent.size : this.#waiting) > longestWaitMs;
+  }
+
+  /** Until a turn comes up, with so many entries before it, ms. */
+  #waitMs(ahead: number): number {
+    const { maxInFlight, clock } = this.#options;
+    const isFree = this.#inFlight + ahead < maxInFlight;
+    const untilAnsweredMs = isFree ? 0 : ((this.#answerMs ?? 0) * (ahead + 1)) / maxInFlight;
+    return Math.max(untilAnsweredMs, this.#rate.waitMs(clock.monotonic(), ahead));
+  }
+
+  #timed(ms: number): void {
+    this.#answerMs = this.#answerMs === undefined ? ms : this.#answerMs + (ms - this.#answerMs) * newestShare;
+  }
+
+  /** @param before entries that go before those of the line */
+  #shorten(line: FairQueue<DecryptCall, Waiter>, before: number): void {
+    if (line.owners <= fullLine || this.#waitMs(before + line.size) <= longestLineMs) return;
+    for (const { owner, entries } of line.cut(fullLine)) {
+      this.#letIn.delete(owner);
+      for (const { fail } of entries) fail(busy());
+    }
   }
 
   #heard(result: "ok" | "refused", now: number): void {
@@ -126,26 +168,33 @@ export class Budget {
     }
   }
 
-  #wasThrottled({ sentAt }: Turn, now: number, failure: OperatorError | undefined): void {
+  #wasThrottled({ sentAt }: Turn, now: number): void {
     this.#answeredAt = now;
     this.#rate.throttled(sentAt, now);
     if (now - this.#throttledAt > blockedMs) this.#throttledSince = now;
     this.#throttledAt = now;
-    if (this.#state === "down" || now - this.#throttledSince >= blockedMs) this.#goDown(failure);
+    if (this.#state === "down" || now - this.#throttledSince >= blockedMs) this.#goDown(false);
     else this.#state = "open";
   }
 
-  #heardNothing({ sentAt, isProbe }: Turn, failure: OperatorError | undefined): void {
-    if (isProbe) this.#goDown(failure);
-    else if (this.#state === "open" && sentAt >= this.#answeredAt) this.#state = "suspect";
+  #heardNothing({ sentAt, isProbe }: Turn): void {
+    // Others have been answered since it went: its connection was lost, no more.
+    if (sentAt < this.#answeredAt) return;
+    if (isProbe && this.#state !== "open") this.#goDown(true);
+    else if (this.#state === "open") this.#state = "suspect";
   }
 
-  /** Everybody who waits fails as the probe did. */
-  #goDown(failure: OperatorError | undefined): void {
+  /** Everybody who waits fails. */
+  #goDown(isSilent: boolean): void {
     this.#state = "down";
-    this.#trouble = failure;
+    this.#isSilent = isSilent;
     const waiting = [...this.#urgent.drain(), ...this.#ordinary.drain()];
-    for (const { fail } of waiting) fail(failure ?? busy());
+    for (const { fail } of waiting) fail(this.#trouble());
+  }
+
+  /** For those who pay for what others met: not in the words of those, which name what is not theirs. */
+  #trouble(): OperatorError {
+    return this.#isSilent ? silent() : busy();
   }
 
   /** Until the next may go, ms; undefined: when an attempt has ended. */
@@ -204,16 +253,24 @@ export class Budget {
 
   async #wakeUp(inMs: number): Promise<void> {
     this.#isTimed = true;
-    await this.#options.clock.sleep(inMs);
+    // Timers have no finer steps; and one that is due within the same instant would go off without end.
+    await this.#options.clock.sleep(Math.ceil(inMs));
     this.#isTimed = false;
     this.#dispatch();
   }
+}
+
+function silent(): OperatorError {
+  return new OperatorError(
+    "KMSUnavailable",
+    "KMS, or the service that gives AWS credentials, did not answer others just now, so it was not asked; it is tried again by itself; check network, region and endpoint",
+  );
 }
 
 /** The text is always the same: it stands in a status, which is not to change with the length of the queue. */
 function busy(): OperatorError {
   return new OperatorError(
     "KMSThrottled",
-    "KMS is asked as much as its throttling, or --kms-qps, allows; it is tried again by itself; raise the KMS request quota if it stays so",
+    "KMS is asked as much as its throttling, its speed, or --kms-qps, allows; it is tried again by itself; raise the KMS request quota if it stays so",
   );
 }

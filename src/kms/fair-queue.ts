@@ -12,6 +12,11 @@ export class FairQueue<Owner extends object, Entry> {
     return this.#size;
   }
 
+  /** Owners in line: who comes new gets the first turn after one of each of them. */
+  get owners(): number {
+    return this.#line.length;
+  }
+
   /** @param isFirst before the others of its owner; and its owner before the others in line, if it is not there yet */
   add(owner: Owner, entry: Entry, isFirst: boolean): void {
     this.#size += 1;
@@ -39,6 +44,13 @@ export class FairQueue<Owner extends object, Entry> {
     entries.splice(index, 1);
     this.#size -= 1;
     if (entries.length === 0) this.#line.splice(at, 1);
+  }
+
+  /** Takes all entries of the owners behind the first so many. */
+  cut(owners: number): { readonly owner: Owner; readonly entries: readonly Entry[] }[] {
+    const behind = this.#line.splice(owners);
+    for (const { entries } of behind) this.#size -= entries.length;
+    return behind;
   }
 
   /** Takes all. */

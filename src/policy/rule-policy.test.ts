@@ -288,7 +288,7 @@ test("what is asked of the policy is all that it looks at in a spec, and no more
   const asked = Object.keys(kmsVaultSecretSpecSchema.shape).filter(
     (field) => JSON.stringify(askedOf({ [field]: "set" })) !== JSON.stringify(askedOf({})),
   );
-  expect(asked.toSorted()).toEqual([...read].toSorted());
+  expect(new Set(asked)).toEqual(new Set(read));
 });
 
 describe("without a policy", () => {

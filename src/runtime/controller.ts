@@ -108,8 +108,7 @@ export class Controller {
       logger.error(fields, "reconcile failed, waiting for a change");
     } else {
       // Refused so that others go first; so it does not go before them here either.
-      const priority = code === "KMSThrottled" ? { priority: "low" as const } : {};
-      const retryInMs = Math.round(queue.addRateLimited(key, priority));
+      const retryInMs = Math.round(queue.addRateLimited(key, { lower: code === "KMSThrottled" }));
       logger.error({ ...fields, retryInMs }, "reconcile failed, trying again");
     }
   }

@@ -106,6 +106,23 @@ describe("priorities", () => {
     await clock.advance(1_000);
     expect([await ready(queue), await ready(queue)]).toEqual(["edit", "refresh"]);
   });
+
+  test("a retry that is to let others go first has the next lower priority", async () => {
+    const { clock, queue } = queueOf();
+    queue.add("edit", { priority: "high" });
+    await queue.get();
+    queue.addRateLimited("edit", { lower: true });
+    queue.done("edit");
+    queue.add("refresh", { priority: "low" });
+    await clock.advance(1_000);
+    queue.add("other edit", { priority: "high" });
+    expect([await ready(queue), await ready(queue), await ready(queue)]).toEqual(["other edit", "edit", "refresh"]);
+    queue.addRateLimited("edit", { lower: true });
+    queue.addRateLimited("refresh", { lower: true });
+    for (const key of ["edit", "refresh"]) queue.done(key);
+    await clock.advance(2_000);
+    expect([await ready(queue), await ready(queue)]).toEqual(["refresh", "edit"]);
+  });
 });
 
 describe("delays", () => {
@@ -245,9 +262,9 @@ test("depth is reported per priority and comes back to zero", async () => {
   queue.add("b", { priority: "low" });
   expect(depth.low).toBe(2);
   queue.add("a", { priority: "high" });
-  expect(depth).toMatchObject({ high: 1, low: 1 });
-  await queue.get();
-  await queue.get();
+  queue.add("c", { priority: "normal" });
+  expect(depth).toEqual({ high: 1, normal: 1, low: 1 });
+  for (let got = 0; got < 3; got += 1) await queue.get();
   expect(depth).toEqual({ high: 0, normal: 0, low: 0 });
 });
 

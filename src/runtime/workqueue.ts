@@ -100,16 +100,17 @@ export class WorkQueue {
   }
 
   /**
-   * Queues a key after its own backoff, which doubles with each call until `forget`. Without a priority it keeps the
-   * one that it is being processed with.
+   * Queues a key after its own backoff, which doubles with each call until `forget`. It keeps the priority that it is
+   * being processed with, or gets the next lower one.
    * @returns the delay, ms
    */
-  addRateLimited(key: string, options: { readonly priority?: Priority } = {}): number {
+  addRateLimited(key: string, { lower = false }: { readonly lower?: boolean } = {}): number {
     const failures = this.#failures.get(key) ?? 0;
     this.#failures.set(key, failures + 1);
     this.#metrics.queueRetried(this.#name);
     const delay = backoffDelay(failures, this.#backoff, this.#random);
-    const priority = options.priority ?? this.#processing.get(key)?.priority ?? "low";
+    const kept = this.#processing.get(key)?.priority ?? "low";
+    const priority = lower ? (priorities[priorities.indexOf(kept) + 1] ?? "low") : kept;
     this.addAfter(key, delay, { priority });
     return delay;
   }

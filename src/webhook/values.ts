@@ -117,6 +117,7 @@ function sorted(failures: readonly EntryFailure[]): CheckedValues {
 }
 
 /** Somebody else's trouble, which may pass by itself: it says nothing of the value. */
-function isDoubt(error: OperatorError): boolean {
-  return error.retry === "backoff";
+function isDoubt({ code, retry }: OperatorError): boolean {
+  // That somebody may bring the key of a value makes it none that decrypts.
+  return retry === "backoff" && code !== "DecryptingError";
 }

@@ -14,6 +14,7 @@ import {
   ListKeysCommand,
   ReEncryptCommand,
   ScheduleKeyDeletionCommand,
+  UpdateAliasCommand,
 } from "@aws-sdk/client-kms";
 import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -332,6 +333,16 @@ const aliases: readonly Behaviour[] = [
       return await aliasNamed(name)(kit);
     },
     aws: "AlreadyExistsException",
+  },
+  {
+    name: "an alias pointed at another key",
+    run: async (kit) => {
+      const { name } = await kit.alias((await kit.key()).id);
+      const { id, arn } = await kit.key();
+      await kit.client.send(new UpdateAliasCommand({ AliasName: name, TargetKeyId: id }));
+      return (await kit.describe(name)).arn === arn;
+    },
+    aws: true,
   },
   {
     name: "an alias of an alias",

@@ -118,6 +118,17 @@ export class KeyStore {
     this.#save();
   }
 
+  /**
+   * Points an alias at another key.
+   * @throws AwsError `NotFoundException`
+   */
+  moveAlias(name: string, key: EmulatedKey): void {
+    const arn = arnOf(key.region, name);
+    if (!this.#aliases.has(arn)) throw new AwsError("NotFoundException", `Alias ${arn} is not found.`);
+    this.#aliases.set(arn, key.keyId);
+    this.#save();
+  }
+
   /** Changes the state of a key; `deletionAt` (seconds since the epoch) goes with PendingDeletion. */
   setState(key: EmulatedKey, state: KeyState, deletionAt?: number): void {
     key.state = state;

@@ -48,6 +48,7 @@ export const operations: ReadonlyMap<string, Operation> = new Map<string, Operat
   ["ListKeys", listKeys],
   ["ReEncrypt", reEncrypt],
   ["ScheduleKeyDeletion", scheduleKeyDeletion],
+  ["UpdateAlias", updateAlias],
 ]);
 
 function createKey(input: Input, { keys, clock, region }: OperationContext): object {
@@ -80,6 +81,16 @@ function listKeys(input: Input, { keys, region }: OperationContext): object {
 }
 
 function createAlias(input: Input, { keys, region }: OperationContext): object {
+  keys.addAlias(...aliasAndKey(input, keys, region));
+  return {};
+}
+
+function updateAlias(input: Input, { keys, region }: OperationContext): object {
+  keys.moveAlias(...aliasAndKey(input, keys, region));
+  return {};
+}
+
+function aliasAndKey(input: Input, keys: KeyStore, region: string): [name: string, key: EmulatedKey] {
   const name = requiredString(input, "AliasName");
   const target = requiredString(input, "TargetKeyId");
   if (!name.startsWith("alias/") || name === "alias/") {
@@ -100,8 +111,7 @@ function createAlias(input: Input, { keys, region }: OperationContext): object {
   }
   const key = keys.findWithoutAlias(region, target);
   checkNotPendingDeletion(key);
-  keys.addAlias(name, key);
-  return {};
+  return [name, key];
 }
 
 function enableKey(input: Input, { keys, region }: OperationContext): object {
