@@ -17,7 +17,7 @@ import {
   mapAwsError,
 } from "./aws-errors.ts";
 import { aliasesIn, chooseKey, isListed, notAllowed, type Own, regionOfKey } from "./aws-keys.ts";
-import type { Result } from "./budget.ts";
+import type { Result, Turn } from "./budget.ts";
 import type { DecryptCall, EncryptionContext, EncryptRequest, Encryptor } from "./cipher.ts";
 import { isRoleArn } from "./credentials.ts";
 
@@ -215,10 +215,10 @@ export class AwsKms implements Encryptor {
   ): Promise<T> {
     const { signal } = call;
     const abort = signal && { abortSignal: signal };
+    let earlier: OperatorError | undefined;
     for (let attempt = 1; ; attempt += 1) {
       if (signal?.aborted === true) throw cancelled(operation);
-      const entering = client.budget.enter(call, attempt > 1);
-      const turn = entering instanceof Promise ? await entering : entering;
+      const turn = await turnFor(call, client, earlier);
       try {
         const answer = await send({ ...abort, ...(turn.isProbe && { requestTimeout: this.#options.probeTimeoutMs }) });
         client.budget.leave(turn, "ok");
@@ -228,6 +228,7 @@ export class AwsKms implements Encryptor {
         client.budget.leave(turn, failed.result);
         if (failed.result === "silent") client.dropIdle();
         if (attempt >= (await attemptsFor(failed, client))) throw failed.error;
+        earlier = failed.error;
         if (failed.result !== "throttled")
           await this.#options.clock.sleep(backoffDelay(attempt - 1, retryDelay), signal);
       }
@@ -273,6 +274,15 @@ interface Failed {
   readonly error: OperatorError;
   /** It will pass, or AWS's SDK has noticed that the machine's clock is wrong and allows for it now. */
   readonly canRetry: boolean;
+}
+
+/** @param earlier what its last attempt failed with, which tells its owner more than that others fare alike */
+async function turnFor(call: DecryptCall, { budget }: AwsClient, earlier: OperatorError | undefined): Promise<Turn> {
+  try {
+    return await budget.enter(call, earlier !== undefined);
+  } catch (error) {
+    throw call.signal?.aborted === true ? error : (earlier ?? error);
+  }
 }
 
 /** How many attempts a call may have that failed like this. */
