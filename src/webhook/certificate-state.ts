@@ -10,7 +10,10 @@ export interface IssuedPair extends ServingPair {
   readonly notAfter: number;
 }
 
-/** How far things are: `next` while a new authority is being announced, `previousCa` while the old one leaves. */
+/**
+ * How far things are: `next` while a new authority is being announced, `previousCa` while the old one leaves (or, after
+ * a beginning, all that stood in caBundle before).
+ */
 export interface CertificateState {
   readonly serving: IssuedPair;
   readonly next?: IssuedPair;
@@ -65,9 +68,10 @@ function pairIn(data: SecretData, prefix: string): IssuedPair | undefined {
   }
 }
 
-function authorityIn(ca: string | undefined): string | undefined {
+/** The text itself, if there are certificates in it. */
+export function authorityIn(ca: string | undefined): string | undefined {
   try {
-    return ca !== undefined && certificatesIn(ca).length === 1 ? ca : undefined;
+    return ca !== undefined && certificatesIn(ca).length > 0 ? ca : undefined;
   } catch {
     return undefined;
   }

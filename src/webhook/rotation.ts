@@ -1,7 +1,7 @@
 // When a certificate of our own making is replaced, and in which steps, so that at no time anyone who calls the webhook
 // meets a certificate that they do not trust yet or no more. Pure: what has been seen goes in, the next step comes out.
 import { covers } from "./certificate-names.ts";
-import type { CertificateState, IssuedPair } from "./certificate-state.ts";
+import { bundleOf, type CertificateState, type IssuedPair } from "./certificate-state.ts";
 
 const secondMs = 1000;
 const dayMs = 24 * 60 * 60 * secondMs;
@@ -64,6 +64,21 @@ export function nextStep({ state, settledMs, now, names }: Seen, periods: Period
 /** Whether there is a pair in it that may be served, now or at once. */
 export function isUsable({ serving, next }: CertificateState, now: number): boolean {
   return !isExpired(serving, now) || (next !== undefined && !isExpired(next, now));
+}
+
+/**
+ * Whether callers may not trust yet what a state serves: another process began anew, because the Secret was gone.
+ * @param own what this process serves, and has seen announced
+ */
+export function isUnannounced(state: CertificateState, own: CertificateState, now: number): boolean {
+  return !isExpired(own.serving, now) && !bundleOf(own).includes(state.serving.ca);
+}
+
+/** The state in which the pair of another's beginning is announced while ours is served on. */
+export function joined(own: CertificateState, other: CertificateState): CertificateState {
+  // Somebody may serve our next one already.
+  const previousCa = own.next?.ca ?? own.previousCa;
+  return { serving: own.serving, next: other.serving, ...(previousCa !== undefined && { previousCa }) };
 }
 
 /**

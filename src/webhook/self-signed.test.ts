@@ -172,6 +172,47 @@ test("a Secret that is deleted or broken: calls go on with what is in memory unt
   }
 });
 
+test("a Secret is deleted, and a new process makes another: who has served goes on with what is trusted", {
+  timeout: 60_000,
+}, async () => {
+  const steps = fc.array(
+    fc.oneof(
+      { weight: 20, arbitrary: fc.record({ on: replica }) },
+      { weight: 8, arbitrary: fc.record({ passMs: fc.integer({ min: 100, max: 1_000 }) }) },
+    ),
+    { minLength: 100, maxLength: 300, size: "max" },
+  );
+  let switched = 0;
+  await fc.assert(
+    fc.asyncProperty(steps, async (sequence) => {
+      const { cluster, puppets } = await begun();
+      for (const puppet of puppets.slice(0, 2)) {
+        cluster.now += secondMs;
+        await puppet.advance();
+        await puppet.finish();
+      }
+      const before = puppets[0]?.served?.cert;
+      cluster.secret = undefined;
+      const fresh = new Puppet(cluster);
+      puppets[2] = fresh;
+      // Its Secret is there before the others look.
+      while (cluster.secret === undefined) await fresh.advance();
+      const check = () => {
+        for (const { served } of puppets.slice(0, 2)) {
+          if (served === undefined) throw new Error("nothing is served");
+          if (!cluster.bundlesInUse().every((bundle) => isTrusted(served, bundle)))
+            throw new Error("a call would fail");
+        }
+      };
+      await play(cluster, puppets, sequence, check);
+      if (puppets[0]?.served?.cert !== before) switched += 1;
+    }),
+    { numRuns: 30, seed: 1, endOnFailure: true },
+  );
+  // Or it would have shown nothing.
+  expect(switched).toBeGreaterThan(5);
+});
+
 test("a Secret of somebody else is left alone, told of once, and no reason to stop looking", async () => {
   const cluster = new Cluster();
   const { secrets, configurations } = cluster.ports(() => Promise.resolve());

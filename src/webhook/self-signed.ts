@@ -5,6 +5,7 @@ import type { Clock } from "../base/clock.ts";
 import type { Logger } from "../base/log.ts";
 import { OperatorError } from "../base/errors.ts";
 import {
+  authorityIn,
   bundleOf,
   type CertificateState,
   decodeState,
@@ -13,7 +14,16 @@ import {
   type SecretData,
 } from "./certificate-state.ts";
 import { type Offer, PairLoop } from "./pair-loop.ts";
-import { defaultPeriods, isUsable, nextStep, type Periods, type Step, stateAfter } from "./rotation.ts";
+import {
+  defaultPeriods,
+  isUnannounced,
+  isUsable,
+  joined,
+  nextStep,
+  type Periods,
+  type Step,
+  stateAfter,
+} from "./rotation.ts";
 import type { ServingCertificate } from "./serving-certificate.ts";
 
 /** The Secret as it was read. */
@@ -113,6 +123,10 @@ export class Replica {
     const secret = await secrets.read(signal);
     if (secret !== undefined && !secret.isOurs) throw foreignSecret(secrets.name);
     const state = secret && decodeState(secret.data);
+    const own = this.#usable();
+    if (secret !== undefined && state !== undefined && own !== undefined && isUnannounced(state, own, clock.now())) {
+      return (await this.#put("join", joined(own, state), secret, signal)) ? 0 : lostRaceMs;
+    }
     if (state !== undefined && isUsable(state, clock.now())) {
       this.#state = state;
       offer(state.serving);
@@ -122,7 +136,14 @@ export class Replica {
     const seen = { state, settledMs: this.#settledMs(), now: clock.now(), names };
     const step = nextStep(seen, this.#periods);
     if (step === "wait") return this.#periods.lookEveryMs;
-    return (await this.#take(step, secret, signal)) ? 0 : lostRaceMs;
+    // For `begin` as well: what is in memory is still served and trusted when the Secret is gone.
+    const before = this.#usable();
+    const after = await stateAfter(step, before, () => this.#issue());
+    // Who has nothing in memory does not know who else serves: what is trusted stays so, until they have seen ours.
+    const trusted = before === undefined && configuration.status === "fulfilled" ? bundleIn(configuration.value) : "";
+    const previousCa = authorityIn(trusted) ?? after.previousCa;
+    const next = { ...after, ...(previousCa !== undefined && { previousCa }) };
+    return (await this.#put(step, next, secret, signal)) ? 0 : lostRaceMs;
   }
 
   /** Makes the configuration trust what is served now and next. @returns false when it has changed meanwhile */
@@ -150,18 +171,25 @@ export class Replica {
     return this.#settled === undefined ? 0 : this.#options.clock.monotonic() - this.#settled.since;
   }
 
+  /** What is in memory, if it may be served. */
+  #usable(): CertificateState | undefined {
+    return this.#state !== undefined && isUsable(this.#state, this.#options.clock.now()) ? this.#state : undefined;
+  }
+
   /** @returns false when another replica was faster */
-  async #take(step: Exclude<Step, "wait">, secret: StoredSecret | undefined, signal: AbortSignal): Promise<boolean> {
-    const { secrets, clock, logger } = this.#options;
-    // For `begin` as well: what is in memory is still served and trusted when the Secret is gone.
-    const before = this.#state !== undefined && isUsable(this.#state, clock.now()) ? this.#state : undefined;
-    const after = await stateAfter(step, before, () => this.#issue());
-    const data = encodeState(after);
+  async #put(
+    step: Exclude<Step, "wait"> | "join",
+    state: CertificateState,
+    secret: StoredSecret | undefined,
+    signal: AbortSignal,
+  ): Promise<boolean> {
+    const { secrets, logger } = this.#options;
+    const data = encodeState(state);
     const isDone =
       secret === undefined
         ? await secrets.create(data, signal)
         : await secrets.replace(data, secret.resourceVersion, signal);
-    const notAfter = new Date(after.serving.notAfter).toISOString();
+    const notAfter = new Date(state.serving.notAfter).toISOString();
     if (isDone) logger.info({ step, notAfter, secret: secrets.name }, "the webhook's certificate: a step was taken");
     return isDone;
   }
@@ -181,6 +209,11 @@ export class Replica {
     }
     this.#lacksConfiguration = lacks;
   }
+}
+
+/** All that our entries trust. */
+function bundleIn(configuration: HookConfiguration | undefined): string {
+  return [...new Set(configuration?.caBundles.values())].join("");
 }
 
 function foreignSecret(name: string): OperatorError {
