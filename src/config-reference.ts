@@ -11,7 +11,7 @@ export const logFormats = ["auto", "json", "text"] as const;
 /** `auto`: text when the log goes to a terminal, else JSON. */
 export type LogFormat = (typeof logFormats)[number];
 
-/** A flag of `run`. */
+/** A flag of a command. */
 export interface Flag {
   /** Without dashes. */
   readonly name: string;
@@ -19,10 +19,12 @@ export interface Flag {
   readonly value?: string;
   readonly default: string;
   readonly description: string;
+  /** The original had it. */
+  readonly original?: true;
 }
 
 /** Flags of every command that decrypts (config-kms.ts). */
-const kmsFlags = [
+export const kmsFlags = [
   {
     name: "kms-max-in-flight",
     value: "count",
@@ -68,6 +70,7 @@ export type KmsFlagName = (typeof kmsFlags)[number]["name"];
 export const runFlags = [
   {
     name: "metrics-addr",
+    original: true,
     value: "address",
     default: ":8080",
     description: "where metrics and probes are served; 0 turns them off",
@@ -80,6 +83,7 @@ export const runFlags = [
   },
   {
     name: "enable-leader-election",
+    original: true,
     default: "false",
     description: "of several replicas only one at a time is active",
   },
@@ -91,6 +95,7 @@ export const runFlags = [
   },
   {
     name: "vault-authentication-method",
+    original: true,
     value: "method",
     default: "token",
     description: `how to log in to Vault where an object does not say: ${authMethods.join(", ")}`,
@@ -127,12 +132,14 @@ export const runFlags = [
   },
   {
     name: "sync-period-seconds",
+    original: true,
     value: "seconds",
     default: "120",
     description: "how often every object is compared with Vault; 0: only when it changes",
   },
   {
     name: "kubeconfig",
+    original: true,
     value: "file",
     default: "",
     description: "how to reach the API server; before KUBECONFIG, the pod's service account and ~/.kube/config",
@@ -174,75 +181,7 @@ export const runFlags = [
 
 export type FlagName = (typeof runFlags)[number]["name"];
 
-const sharedFlags = [
-  "vault-authentication-method",
-  "allow-vault-namespaces",
-  "policy",
-  "kubeconfig",
-  "log-level",
-  "log-format",
-] as const;
-type SharedFlag = Extract<(typeof runFlags)[number], { readonly name: (typeof sharedFlags)[number] }>;
-
-/** Every flag of `webhook`, in the order of the help; those of the original first. */
-export const webhookFlags = [
-  {
-    name: "tls-cert-file",
-    value: "file",
-    default: "",
-    description: "PEM file with the serving certificate and its issuers; re-read when it changes",
-  },
-  { name: "tls-key-file", value: "file", default: "", description: "PEM file with its private key" },
-  {
-    name: "listen-addr",
-    value: "address",
-    default: ":4443",
-    description: "where the API server's reviews are answered, by HTTPS",
-  },
-  {
-    name: "metrics-addr",
-    value: "address",
-    default: ":8081",
-    description: "where metrics (at / and /metrics), /healthz and /readyz are served; 0 turns them off",
-  },
-  {
-    name: "decrypt",
-    value: "mode",
-    default: "deny",
-    description: "what becomes of an object with a value that cannot be decrypted: deny, warn; off: nobody looks",
-  },
-  ...kmsFlags.filter((flag) => flag.name !== "kms-qps"),
-  {
-    name: "kms-qps",
-    value: "count",
-    default: "500",
-    description:
-      "requests to KMS per second; what would have to wait for more than a second is let through unchecked; 0: no limit",
-  },
-  {
-    name: "self-signed",
-    default: "false",
-    description:
-      "make and rotate the serving certificate, and write caBundle into the webhook's configuration, in place of the files",
-  },
-  {
-    name: "service-name",
-    value: "name",
-    default: "kms-vault-validating-webhook",
-    description: "the webhook's Service, in its own namespace: for whom --self-signed makes the certificate",
-  },
-  {
-    name: "self-signed-names",
-    value: "names",
-    default: "",
-    description: "other names and addresses that it is for, separated by commas",
-  },
-  ...runFlags.filter((flag): flag is SharedFlag => sharedFlags.some((name) => name === flag.name)),
-] as const satisfies readonly Flag[];
-
-export type WebhookFlagName = (typeof webhookFlags)[number]["name"];
-
-/** An environment variable of `run`. */
+/** An environment variable. */
 export interface Variable {
   readonly name: string;
   /** "": unset. */

@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { webhookVariables } from "./config-reference-webhook.ts";
 import { loadWebhookConfig, type WebhookConfig, type WebhookConfigSources } from "./config-webhook.ts";
 
 const files = { "tls-cert-file": "/tls/tls.crt", "tls-key-file": "/tls/tls.key" };
@@ -16,7 +17,7 @@ test("defaults are the contract's, and those that suit a webhook", () => {
     certificate: { files: { certFile: "/tls/tls.crt", keyFile: "/tls/tls.key" } },
     decrypt: "deny",
     kms: { maxInFlight: 64, perSecond: 500 },
-    vault: { namespace: "", authMethod: "token", allowNamespaces: false },
+    vault: { namespace: "", authMethod: "token", allowNamespaces: true },
     log: { level: "info", format: "auto" },
   });
 });
@@ -44,4 +45,26 @@ test("what the policy goes by is read as the operator reads it", () => {
     policyFile: "/p.yaml",
     vault: { namespace: "team/a", authMethod: "k8s", allowNamespaces: true },
   });
+  expect(configOf({ flags: { ...files, policy: "/p.yaml" } }).vault.allowNamespaces).toBe(false);
+});
+
+test("without a policy Vault namespaces are the operator's to judge, which knows whether they are allowed", () => {
+  expect(configOf({ flags: { ...files, "allow-vault-namespaces": "false" } }).vault.allowNamespaces).toBe(true);
+});
+
+test("its help names the variables that it reads, and no others", () => {
+  const read = new Set<string>();
+  for (const address of ["https://vault:8200", "http://vault:8200"]) {
+    const set: Record<string, string> = { VAULT_TRANSIT_ADDR: address, VAULT_TRANSIT_TOKEN_FILE: "/transit/token" };
+    const env = new Proxy(set, {
+      get(target, name: string) {
+        read.add(name);
+        return target[name];
+      },
+    });
+    expect(configOf({ env }).kms.transitVault?.transport.address).toBe(address);
+  }
+  // What the connection to the API server is read from (cli/kube-connection.ts).
+  read.add("KUBECONFIG");
+  expect([...read].toSorted()).toEqual(webhookVariables.map(({ name }) => name).toSorted());
 });

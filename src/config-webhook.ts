@@ -2,14 +2,8 @@
 // defaults of the first four flags are the contract with installations of the original.
 import { type KmsSettings, kmsSettings } from "./config-kms.ts";
 import { type Environment, type FlagValues, Reader } from "./config-reader.ts";
-import {
-  type LogFormat,
-  type LogLevel,
-  logFormats,
-  logLevels,
-  type WebhookFlagName,
-  webhookFlags,
-} from "./config-reference.ts";
+import { type LogFormat, type LogLevel, logFormats, logLevels } from "./config-reference.ts";
+import { type WebhookFlagName, webhookFlags } from "./config-reference-webhook.ts";
 import {
   isNamespaceName,
   type ListenAddress,
@@ -40,6 +34,7 @@ export interface WebhookConfig {
     /** Without slashes at its ends. */
     readonly namespace: string;
     readonly authMethod: AuthMethod;
+    /** Always where there is no policy: the operator, whose flag nobody has to repeat then, says what it allows. */
     readonly allowNamespaces: boolean;
   };
   readonly log: { readonly level: LogLevel; readonly format: LogFormat };
@@ -83,7 +78,7 @@ export function loadWebhookConfig({ flags, env, namespace }: WebhookConfigSource
     vault: {
       namespace: read.optional("VAULT_NAMESPACE", withoutOuterSlashes, "a Vault namespace") ?? "",
       authMethod: read.flag("vault-authentication-method", oneOf(authMethods), `one of ${authMethods.join(", ")}`),
-      allowNamespaces: read.flag("allow-vault-namespaces", parseBoolean, "true or false"),
+      allowNamespaces: mayNameNamespaces(read, flags.policy),
     },
     log: {
       level: read.flag("log-level", oneOf(logLevels), `one of ${logLevels.join(", ")}`),
@@ -93,6 +88,11 @@ export function loadWebhookConfig({ flags, env, namespace }: WebhookConfigSource
   // A variable that was not set must not read as "no policy".
   if (flags.policy === "") read.problems.push('--policy: must be a file, not ""');
   return read.problems.length > 0 ? { problems: read.problems } : { config };
+}
+
+function mayNameNamespaces(read: Reader<WebhookFlagName>, policyFile: string | undefined): boolean {
+  const allowed = read.flag("allow-vault-namespaces", parseBoolean, "true or false");
+  return allowed || policyFile === undefined;
 }
 
 function certificateSettings(

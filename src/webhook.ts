@@ -21,17 +21,19 @@ import { productVersion } from "./version.ts";
 import { kubeHookConfigurations, kubeSecretStore } from "./webhook-kube.ts";
 import { Admission } from "./webhook/admission.ts";
 import { fileCertificate } from "./webhook/file-certificate.ts";
+import { Includers, type SecretPages } from "./webhook/includers.ts";
 import { selfSigned } from "./webhook/self-signed.ts";
 import { startServer } from "./webhook/server.ts";
 import type { ServingCertificate } from "./webhook/serving-certificate.ts";
 import { throughTurnstile } from "./webhook/turnstile.ts";
-import type { Includers } from "./webhook/values.ts";
 
 const secretsResource: Resource = { group, version, plural: "kmsvaultsecrets", kind: "KMSVaultSecret" };
 /** How long requests under way have at the end, ms. */
 const stopWithinMs = 10_000;
-/** Of the objects that may include a Partial. */
-const pageSize = 500;
+/** How long labels are waited for at the start, ms. */
+const labelsWithinMs = 5_000;
+/** Of the objects that may include a Partial, each as large as etcd takes one (1.5 MiB). */
+const pageSize = 20;
 
 /** What the webhook is started with, besides its configuration. */
 export interface WebhookIo {
@@ -122,6 +124,8 @@ async function followedPolicy(
   askForLabels();
   policy.onChange(askForLabels);
   void labels.run(signal);
+  // Until they are known objects are let through that the policy might refuse.
+  await Promise.race([labels.synced, clock.sleep(labelsWithinMs, signal)]);
   return policy;
 }
 
@@ -171,7 +175,7 @@ function admissionOf(
       inFlight: options.maxInFlight ?? 64,
       ...(perSecond !== undefined && { perSecond }),
     }),
-    includers: includersBy(client),
+    includers: new Includers(secretPages(client), policy),
     clock,
     logger,
     metrics: metrics.webhook,
@@ -194,18 +198,15 @@ function kubeClient({ connection, logger }: WebhookIo, metrics: Metrics): KubeCl
   });
 }
 
-function includersBy(client: KubeClient): Includers {
-  return {
-    async list(namespace, signal) {
-      const objects: KubeObject[] = [];
-      let next: string | undefined;
-      do {
-        const options = { namespace, signal, limit: pageSize, ...(next !== undefined && { continue: next }) };
-        const page = await client.list<KubeObject>(secretsResource, options);
-        objects.push(...page.items);
-        next = page.continue;
-      } while (next !== undefined);
-      return objects;
-    },
+/** Page by page, the next one only when somebody wants it. */
+function secretPages(client: KubeClient): SecretPages {
+  return async function* (namespace, signal) {
+    let next: string | undefined;
+    do {
+      const options = { namespace, signal, limit: pageSize, ...(next !== undefined && { continue: next }) };
+      const page = await client.list<KubeObject>(secretsResource, options);
+      yield page.items;
+      next = page.continue;
+    } while (next !== undefined);
   };
 }

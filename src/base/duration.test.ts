@@ -32,3 +32,13 @@ test.each([
   if (value === undefined) expect(parseDuration(text)).toBeUndefined();
   else expect(parseDuration(text)).toBeCloseTo(value, 9);
 });
+
+test.each(["1".repeat(200_000), `${"1".repeat(200_000)}x`, "1s".repeat(100_000), "1.".repeat(100_000)])(
+  "a long text is read in one pass (%#)",
+  (text) => {
+    const { user } = process.cpuUsage();
+    parseDuration(text);
+    // With backtracking it is minutes.
+    expect(process.cpuUsage().user - user).toBeLessThan(2_000_000);
+  },
+);

@@ -3,9 +3,9 @@ import { describe, expect, test } from "vitest";
 import { normaliseGoFlags } from "./go-flags.ts";
 
 const flags = [
-  { name: "s", boolean: false },
-  { name: "long-name", boolean: false },
-  { name: "b", boolean: true },
+  { name: "s", boolean: false, original: true },
+  { name: "long-name", boolean: false, original: true },
+  { name: "b", boolean: true, original: true },
 ];
 
 // Answers of Go 1.26's flag package for the same three flags. Where it reads a value it is on the right as --name=value.
@@ -120,3 +120,13 @@ test("what is normal already stays as it is", () => {
     }),
   );
 });
+
+test.each([[["-b", "true", "-new=x"]], [["x", "--new", "y"]], [["--", "-new=x"]]])(
+  "%j: a flag that the original did not have is never passed over in silence",
+  (args) => {
+    const { problems } = normaliseGoFlags(args, [...flags, { name: "new", boolean: false, original: false }]);
+    expect(problems).toEqual([
+      "-new stands behind an argument that is no flag, where nothing is read: take that away (the value of a boolean stands behind =)",
+    ]);
+  },
+);

@@ -8,6 +8,8 @@ export interface GoFlag {
   readonly name: string;
   /** A boolean takes its value only after `=`; without one it is true. */
   readonly boolean: boolean;
+  /** The original had it, and passed over it behind an argument that is no flag; manifests may rely on that. */
+  readonly original: boolean;
 }
 
 export interface NormalisedFlags {
@@ -59,7 +61,20 @@ export function normaliseGoFlags(args: readonly string[], flags: readonly GoFlag
     }
   }
   const rest = args.slice(next);
+  problems.push(...passedOver(rest, known));
   return { args: rest.length === 0 ? normalised : [...normalised, "--", ...rest], problems };
+}
+
+/** Who wrote a flag that restricts something must not be left without it, and not know. */
+function passedOver(rest: readonly string[], known: ReadonlyMap<string, GoFlag>): string[] {
+  return rest.flatMap((arg) => {
+    const name = /^--?([^-=][^=]*)/.exec(arg)?.[1] ?? "";
+    const flag = known.get(name);
+    if (flag === undefined || flag.original) return [];
+    return [
+      `-${name} stands behind an argument that is no flag, where nothing is read: take that away (the value of a boolean stands behind =)`,
+    ];
+  });
 }
 
 /** What a mistyped flag was meant to carry may be a secret. */

@@ -3,7 +3,8 @@
 // commands/; what a command needs is loaded by it, so that --help is quick.
 import { basename } from "node:path";
 import { Command, CommanderError } from "commander";
-import { type Flag, runFlags, webhookFlags } from "../config-reference.ts";
+import { type Flag, runFlags } from "../config-reference.ts";
+import { webhookFlags } from "../config-reference-webhook.ts";
 import { productVersion } from "../version.ts";
 import { kmsEmulatorCommand } from "./commands/kms-emulator.ts";
 import { runCommand } from "./commands/run.ts";
@@ -23,7 +24,8 @@ async function main(args: readonly string[], env: NodeJS.ProcessEnv): Promise<nu
   let exitCode = 0;
   // bin/kms-vault-operator says by which name it was called.
   const alias = aliases.get(basename(env.KMS_VAULT_OPERATOR_CALLED_AS ?? ""));
-  const given = alias === undefined ? args : [alias, ...args];
+  const isNamed = Object.hasOwn(services, args[0] ?? "");
+  const given = alias === undefined || isNamed ? args : [alias, ...args];
   const { line, flagProblems } = commandLine(given, env.KUBERNETES_SERVICE_HOST !== undefined);
   const onExit = (code: number): void => {
     exitCode = code;
@@ -77,7 +79,11 @@ function commandLine(args: readonly string[], isInCluster: boolean): CommandLine
   const command = isUnnamed ? "run" : first;
   const table = Object.hasOwn(services, command) ? services[command] : undefined;
   if (table === undefined) return { line: args, flagProblems: [] };
-  const flags = table.map((flag) => ({ name: flag.name, boolean: flag.value === undefined }));
+  const flags = table.map((flag) => ({
+    name: flag.name,
+    boolean: flag.value === undefined,
+    original: flag.original === true,
+  }));
   const { args: normalised, problems } = normaliseGoFlags(isUnnamed ? args : args.slice(1), flags);
   return { line: [command, ...normalised], flagProblems: problems };
 }

@@ -1,9 +1,8 @@
 // Labels of namespaces, for a policy that goes by them. Namespaces are listed only once a policy asks for it, which needs
-// a right of its own (deploy/opt-in/role-policy.yaml). Without that right nothing stops: the labels are not known, and
-// who needs them is told.
+// a right of its own (deploy/opt-in/role-policy.yaml). Without that right, or without an answer, nothing stops: the labels
+// are not known, and who needs them is told.
 import type { ListOptions } from "../runtime/client.ts";
 import { Informer, type InformerOptions } from "../runtime/informer.ts";
-import { isForbidden } from "../runtime/kube-error.ts";
 import type { ManagedInformer } from "../runtime/manager.ts";
 import type { KubeObject, Resource } from "../runtime/objects.ts";
 import type { ListPage } from "../runtime/wire.ts";
@@ -17,7 +16,7 @@ export class NamespaceLabels implements ManagedInformer {
   readonly resource = resource;
   readonly #informer: Informer<KubeObject>;
   readonly #needed = Promise.withResolvers<void>();
-  readonly #forbidden = Promise.withResolvers<void>();
+  readonly #failed = Promise.withResolvers<void>();
   readonly #listeners: ((namespace: string) => void)[] = [];
   #isNeeded = false;
 
@@ -36,9 +35,9 @@ export class NamespaceLabels implements ManagedInformer {
     });
   }
 
-  /** Resolves when it is known whether there are labels to be had; at once when nobody asks. */
+  /** Resolves when the labels are known, or asking for them has failed once; at once when nobody asks. */
   get synced(): Promise<void> {
-    return this.#isNeeded ? Promise.race([this.#informer.synced, this.#forbidden.promise]) : Promise.resolve();
+    return this.#isNeeded ? Promise.race([this.#informer.synced, this.#failed.promise]) : Promise.resolve();
   }
 
   /** Undefined while they are not known. */
@@ -87,7 +86,7 @@ export class NamespaceLabels implements ManagedInformer {
     try {
       return await client.list<T>(of, options);
     } catch (error) {
-      if (isForbidden(error)) this.#forbidden.resolve();
+      this.#failed.resolve();
       throw error;
     }
   }

@@ -12,7 +12,7 @@ interface FollowedPolicy {
 
 /** From now on what the policy and the labels say is in force soon after they say it. */
 export function followPolicy(
-  { policy, labels }: { readonly policy: FollowedPolicy; readonly labels: NamespaceLabels },
+  { policy, labels }: { readonly policy: FollowedPolicy; readonly labels: Pick<NamespaceLabels, "need" | "onChange"> },
   options: Pick<WatchesOptions, "queue" | "surroundings" | "isWatched">,
 ): void {
   const { surroundings } = options;
@@ -26,9 +26,7 @@ export function followPolicy(
     for (const object of surroundings.all()) add(keyOf(object), "low");
   });
   labels.onChange((namespace) => {
-    for (const object of surroundings.in(namespace)) {
-      // Who may use a place no more leaves it to the next.
-      for (const key of [keyOf(object), ...surroundings.claimantKeys(object)]) add(key, "low");
-    }
+    // Who may use a place no more leaves it to the next.
+    for (const key of surroundings.keysAround(surroundings.in(namespace))) add(key, "low");
   });
 }

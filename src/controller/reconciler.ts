@@ -11,6 +11,7 @@ import type { SyncInput } from "../sync/pass.ts";
 import { placesOf } from "../sync/record.ts";
 import { sync } from "../sync/sync.ts";
 import { Apart } from "./apart.ts";
+import { Attempts } from "./attempts.ts";
 import { Deletion, type DeletionOptions } from "./deletion.ts";
 import { finalizerEdit } from "./finalizers.ts";
 import { Memory } from "./memory.ts";
@@ -59,6 +60,7 @@ export class Reconciler {
   readonly #outages = new Outages();
   /** Objects that this process has looked at; the first look at each is followed by one anywhere in the period. */
   readonly #seen = new Set<string>();
+  readonly #attempts = new Attempts();
   /** Monotonic: since when we work where another process did before. */
   #tookOverAt: number | undefined;
 
@@ -156,6 +158,7 @@ export class Reconciler {
   forget(object: KubeObject): void {
     this.#memory.forget(object.metadata.uid);
     this.#seen.delete(object.metadata.uid);
+    this.#attempts.forget(object.metadata.uid);
     this.#options.identities.forget(object.metadata.uid);
     this.#options.metrics.objectReady(keyOf(object), undefined);
   }
@@ -189,20 +192,24 @@ export class Reconciler {
     return this.#options.writer.editMetadata(object, edit, signal);
   }
 
-  #sync(secret: KMSVaultSecret, subject: Subject, call: SyncCall): Promise<Outcome | Superseded> {
+  async #sync(secret: KMSVaultSecret, subject: Subject, call: SyncCall): Promise<Outcome | Superseded> {
     const { surroundings, tools, identities, shares, policy } = this.#options;
     const { object, metadata, note } = subject;
     const client = clientOf(object);
     const assertMayUse: SyncInput["assertMayUse"] = (place) => policy.assertMayUse(metadata.namespace, place);
     const { allowedKeys } = policy.grants(metadata.namespace);
-    return sync(
+    const isStillAllowed = (): boolean =>
+      policy.refusals(client).length === 0 &&
+      String(policy.grants(metadata.namespace).allowedKeys) === String(allowedKeys);
+    let tried: string | undefined;
+    const outcome = await sync(
       {
         secret,
         assertMayUse,
         ...(allowedKeys && { allowedKeys }),
         partials: (name) => surroundings.partial(metadata.namespace, name),
         rivals: (path, destination) => this.#remover.rivals(object, path, destination),
-        isCurrent: () => surroundings.isCurrent(object),
+        isCurrent: () => surroundings.isCurrent(object) && isStillAllowed(),
         prepare: () => this.#armFinalizers(subject, call.signal),
         note,
         access: identities.accessFor(client),
@@ -212,12 +219,17 @@ export class Reconciler {
           return identities.accessFor(client, place.namespace);
         },
         enter: (destination) => shares.enter(claimOn(destination)),
-        isUrgent: subject.isSeen && note !== undefined,
+        isUrgent: (digest) => {
+          tried = digest;
+          return subject.isSeen && note !== undefined && this.#attempts.isNew(metadata.uid, digest);
+        },
         adopt: metadata.annotations?.[adoptAnnotation] === "true",
         ...call,
       },
       tools,
     );
+    this.#attempts.ended(metadata.uid, tried, outcome);
+    return outcome;
   }
 
   async #report(subject: Subject, outcome: Outcome, signal: AbortSignal): Promise<Result> {

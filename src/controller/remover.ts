@@ -104,7 +104,8 @@ export class Remover {
 
   /**
    * Where an object without a record may have been written all the same: by the original, before there were records, or
-   * by a process that ended just before it could save one. Undefined when neither can be.
+   * by a process that ended just before it could save one. Undefined when neither can be, or when only the latter can
+   * and the policy refuses the place.
    */
   async #unrecorded(subject: Subject): Promise<PlaceToRemove | undefined> {
     const mayPredateUs = this.#mayPredateUs(subject);
@@ -113,10 +114,14 @@ export class Remover {
     const merges = specOf(subject.object)?.["writeMode"] === "Merge";
     if (path === undefined || merges || (subject.isSeen && !mayPredateUs)) return undefined;
     const client = clientOf(subject.object);
+    // Where the object may not write now, nothing that has not been recorded holds it up: it hardly ever wrote anything.
+    const isFree = (at?: Place["destination"]): boolean => !mayPredateUs && this.#refusals(client, at).length > 0;
+    if (isFree()) return undefined;
     this.#assertAllowed(client);
     try {
       const access = this.#options.identities.accessFor(client);
-      return { destination: await resolveAnyEngine(access, path, engineVersion), mayPredateUs };
+      const destination = await resolveAnyEngine(access, path, engineVersion);
+      return isFree(destination) ? undefined : { destination, mayPredateUs };
     } catch (error) {
       // A path that leads to no KV engine holds nothing of ours.
       if (error instanceof OperatorError && (error.code === "InvalidPath" || error.code === "NotKV")) return undefined;
@@ -126,8 +131,12 @@ export class Remover {
 
   /** @throws OperatorError `PolicyDenied`, before Vault hears of it */
   #assertAllowed(client: Claimant, place?: Place["destination"]): void {
-    const refusals = this.#options.policy.removalRefusals(client, place);
+    const refusals = this.#refusals(client, place);
     if (refusals.length > 0) throw policyDenied(refusals);
+  }
+
+  #refusals(client: Claimant, place?: Place["destination"]): readonly string[] {
+    return this.#options.policy.removalRefusals(client, place);
   }
 
   /** Whether the original may have written the object's data, and we never looked at it. */

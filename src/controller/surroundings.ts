@@ -117,6 +117,13 @@ export class Surroundings {
       .filter((key) => key !== own);
   }
 
+  /** Keys of these objects and of all that name a place of theirs, each once: very many may name one. */
+  keysAround(objects: readonly KubeObject[]): ReadonlySet<string> {
+    const claims = new Set(objects.flatMap(secretIndexers.claim));
+    const claimants = [...claims].flatMap((claim) => this.#secrets.byIndex("claim", claim));
+    return new Set([...objects, ...claimants].map(keyOf));
+  }
+
   /** The objects that include a Partial. */
   includers(partial: KubeObject): readonly KubeObject[] {
     const { namespace, name } = partial.metadata;

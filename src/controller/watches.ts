@@ -80,10 +80,9 @@ export function partialHandlers(options: WatchesOptions): Handlers<KubeObject> {
   const add = adder(options);
   const { surroundings, hasSynced } = options;
   const addIncluders = (partial: KubeObject) => {
-    for (const object of surroundings.includers(partial)) {
-      // Who merges into the same secret as one of them may have waited for a key to become free.
-      for (const key of [keyOf(object), ...surroundings.claimantKeys(object)]) add(key, hasSynced() ? "high" : "low");
-    }
+    // Who merges into the same secret as one of them may have waited for a key to become free.
+    const keys = surroundings.keysAround(surroundings.includers(partial));
+    for (const key of keys) add(key, hasSynced() ? "high" : "low");
   };
   return {
     onAdd: addIncluders,

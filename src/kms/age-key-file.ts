@@ -20,7 +20,7 @@ class BrokenFile extends Error {}
 export class AgeKeyFile {
   readonly #file: string;
   readonly #logger: Logger;
-  /** As the file was when it was read last, good or not. */
+  /** As the file was when its content was read last, good or not. */
   #stamp: string | undefined;
   #reading: Promise<void> | undefined;
   #identities: readonly AgeIdentity[] | undefined;
@@ -50,11 +50,13 @@ export class AgeKeyFile {
   async #look(): Promise<void> {
     const stamp = await stampOf(this.#file);
     if (stamp === this.#stamp) return;
-    this.#stamp = stamp;
     try {
       this.#identities = await readIdentities(this.#file);
+      this.#stamp = stamp;
       this.#problem = undefined;
     } catch (error) {
+      // What kept it from being read (too many open files, a file server) may pass without a change of the file.
+      this.#stamp = error instanceof BrokenFile ? stamp : undefined;
       const problem = error instanceof BrokenFile ? error.message : `cannot be read (${codeOf(error)})`;
       if (problem === this.#problem) return;
       this.#problem = problem;

@@ -1,8 +1,10 @@
 // age with its key file: the forms of a value, which key may open it, and what becomes of the file under a running process.
 import { armor, Encrypter, generateHybridIdentity, generateX25519Identity, identityToRecipient } from "age-encryption";
+import { execFile } from "node:child_process";
 import { mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { promisify } from "node:util";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { LogFields } from "../base/log.ts";
 import { ageService, type AgeOptions } from "./age.ts";
@@ -143,7 +145,7 @@ describe("which key may open a value", () => {
   test("none that is not in the file", async () => {
     const stranger = await identityToRecipient(await generateX25519Identity());
     const value = base64(await encrypt("a", stranger));
-    await expect(opener()(value)).rejects.toMatchObject({ code: "DecryptingError" });
+    await expect(opener()(value)).rejects.toMatchObject({ code: "DecryptingError", retry: "backoff" });
     await expect(opener()(value, { keyId: stranger })).rejects.toMatchObject({ code: "KMSAccessDenied" });
   });
 
@@ -188,6 +190,25 @@ describe("which key may open a value", () => {
   });
 });
 
+/** For a process that may open few files: uses the key file while it can open none, and then once more. */
+const withoutDescriptors = `
+  import { closeSync, openSync } from "node:fs";
+  const [module, file] = process.argv.slice(1);
+  const { AgeKeyFile } = await import(module);
+  const log = () => {};
+  const keys = new AgeKeyFile(file, { debug: log, info: log, warn: log, error: log });
+  const taken = [];
+  try {
+    for (;;) taken.push(openSync("/dev/null"));
+  } catch (error) {
+    if (error.code !== "EMFILE") throw error;
+  }
+  const failure = await keys.identities().catch((error) => error);
+  for (const one of taken) closeSync(one);
+  console.log(/cannot be read [(][A-Z]+[)]/.exec(failure.message)[0]);
+  for (const { recipient } of await keys.identities()) console.log(recipient);
+`;
+
 describe("the key file", () => {
   test("may be none, absent or broken: a condition, that heals by itself", async () => {
     const value = base64(await encrypt("a"));
@@ -216,8 +237,25 @@ describe("the key file", () => {
     const nextValue = base64(await encrypt("b", await identityToRecipient(next)));
     await keep(next);
     expect(await open(nextValue)).toBe("b");
-    await expect(open(value)).rejects.toMatchObject({ code: "DecryptingError" });
+    await expect(open(value)).rejects.toMatchObject({ code: "DecryptingError", retry: "backoff" });
     expect(logged).toEqual([]);
+    await keep(next, ours);
+    expect(await open(value)).toBe("a");
+  });
+
+  test("that could not be read for a while is read again, though it has not changed", async () => {
+    await keep(ours);
+    const { stdout } = await promisify(execFile)("sh", [
+      "-c",
+      'ulimit -n 64 && exec "$0" "$@"',
+      process.execPath,
+      "--input-type=module",
+      "--eval",
+      withoutDescriptors,
+      new URL("age-key-file.ts", import.meta.url).href,
+      keyFile,
+    ]);
+    expect(stdout).toBe(`cannot be read (EMFILE)\n${recipient}\n`);
   });
 
   const broken = [

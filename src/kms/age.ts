@@ -134,9 +134,11 @@ async function open(file: Uint8Array, identities: readonly AgeIdentity[]): Promi
 /** Why a file did not open with what is allowed of the identities. */
 async function whyNotOpened(file: Uint8Array, others: readonly AgeIdentity[], keyId?: string): Promise<OperatorError> {
   if ((await open(file, others)) !== undefined) return notAllowed();
-  return failure(
+  return new OperatorError(
     "DecryptingError",
-    `the value is damaged, or encrypted for another recipient than ${keyId ?? "those whose keys are in the file that --age-key-file names"}; encrypt it again for one of them`,
+    `the value is damaged, or encrypted for another recipient than ${keyId ?? "those whose keys are in the file that --age-key-file names"}; encrypt it again for one of them, or add its key to that file`,
+    // Nobody edits the object because a key was added.
+    { retry: "backoff" },
   );
 }
 

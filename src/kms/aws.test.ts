@@ -10,7 +10,7 @@ import { randomUUID } from "node:crypto";
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
-import { text as bodyOf } from "node:stream/consumers";
+import { text as textOfStream } from "node:stream/consumers";
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { startRelay } from "../../test/env/relay.ts";
@@ -238,7 +238,7 @@ describe("which key", () => {
     const request = await encrypted(keyArn);
     // They expire once KMS has answered with the value's own key.
     const server = createServer((asked, answer) => {
-      void bodyOf(asked).then(async (body) => {
+      void textOfStream(asked).then(async (body) => {
         const isLookUp = "KeyId" in (JSON.parse(body) as object);
         if (isLookUp) answer.writeHead(400).end('{"__type":"ExpiredTokenException"}');
         else answer.end(await (await fetch(emulator.url, { method: "POST", headers: headersOf(asked), body })).text());

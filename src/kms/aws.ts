@@ -21,6 +21,9 @@ import type { Result, Turn } from "./budget.ts";
 import type { DecryptCall, EncryptionContext, EncryptRequest, Encryptor } from "./cipher.ts";
 import { isRoleArn } from "./credentials.ts";
 
+/** Requests under way at once, unless something else is said. */
+export const defaultMaxInFlight = 64;
+
 export interface AwsKmsOptions {
   /** Where no key says otherwise. Absent: AWS_REGION, then the shared config file. */
   readonly region?: string;
@@ -49,7 +52,7 @@ const retryDelay = { baseMs: 100, maxMs: 1_000 };
 
 /** AWS KMS of all regions, with AWS's default credential chain. Touches no network until the first call. */
 export function createAwsKms(options: AwsKmsOptions = {}): AwsKms {
-  const { clock = systemClock, maxInFlight = 64, perSecond = Number.POSITIVE_INFINITY } = options;
+  const { clock = systemClock, maxInFlight = defaultMaxInFlight, perSecond = Number.POSITIVE_INFINITY } = options;
   const { connectTimeoutMs = 1_000, requestTimeoutMs = 2_000 } = options;
   const limits = { clock, maxInFlight, perSecond, connectTimeoutMs, requestTimeoutMs };
   // Everybody waits for a probe, so it does not wait as long.

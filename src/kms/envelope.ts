@@ -1,17 +1,16 @@
 // Values too long for KMS itself (over 4 KiB), or of which many shall cost one KMS call: messages of the AWS Encryption SDK.
 // KMS decrypts a message's data key, the SDK (encryption-sdk.ts) the message. The SDK takes the encryption context that
 // stands in the message, so whether that is the right one is asked here, before KMS is and before anything is decrypted.
-import { OperatorError } from "../base/errors.ts";
+import { type ErrorCode, OperatorError } from "../base/errors.ts";
 import { Plaintext } from "../base/plaintext.ts";
 import type { AwsKms } from "./aws.ts";
 import type { DecryptCall, EncryptionContext } from "./cipher.ts";
 import { canonicalJson, contextDifference } from "./encryption-context.ts";
+import { dataKeysToTry, type OwnKeys } from "./envelope-keys.ts";
 import { damagedMessage, type EncryptedDataKey, type MessageForm } from "./message-format.ts";
 
-export interface EnvelopesOptions {
+export interface EnvelopesOptions extends OwnKeys {
   readonly kms: Pick<AwsKms, "decrypt">;
-  /** Where keys are whose ARN the object does not name. */
-  readonly region?: string | undefined;
 }
 
 /** One message. */
@@ -29,12 +28,15 @@ const maxPlaintextBytes = 512 * 1024;
 /** Pairs that begin so are the SDK's own. */
 const sdkPrefix = "aws-crypto-";
 
+/** Failures that may be one data key's alone. */
+const ofOneKey: ReadonlySet<ErrorCode> = new Set(["KeyNotAllowed", "KMSAccessDenied", "DecryptingError"]);
+
 export class Envelopes {
   readonly #options: EnvelopesOptions;
   /**
-   * Data keys that KMS is being asked for, by what decides the answer. Messages of one object that share a data key are
-   * decrypted at the same time, so that one question serves them all. Nothing is kept once it is answered: a data key in
-   * memory would outlive its use, and what KMS refuses from now on (a key disabled, a grant withdrawn) would go on working.
+   * Data keys that KMS was asked for, by what decides the answer: messages of one object that share a data key cost one
+   * question. They go with the call, at the end of the pass over that object: kept for longer a data key would outlive its
+   * use, and what KMS refuses from now on (a key disabled, a grant withdrawn) would go on working.
    */
   readonly #asking = new WeakMap<DecryptCall, Map<string, Promise<Plaintext>>>();
 
@@ -50,8 +52,7 @@ export class Envelopes {
     const { encryptionContext, plaintextLength } = form;
     assertSameContext(encryptionContext, expected);
     if (plaintextLength > maxPlaintextBytes) throw tooLong(plaintextLength);
-    const chosen = this.#choose(form.dataKeys, call);
-    const dataKey = await this.#dataKey(chosen, encryptionContext, call);
+    const dataKey = await this.#dataKey(form, call);
     const { openMessage } = await import("./encryption-sdk.ts");
     try {
       return new Plaintext(await openMessage({ message, dataKey: dataKey.open(), encryptionContext }));
@@ -61,34 +62,54 @@ export class Envelopes {
     }
   }
 
-  /** The key that the object names, else one where KMS is asked: a ciphertext never says where to ask. */
-  #choose(dataKeys: readonly EncryptedDataKey[], { keyId }: DecryptCall): EncryptedDataKey {
-    const usable = dataKeys.filter(({ provider }) => provider === "aws-kms");
-    const region = regionOf(keyId ?? "") ?? this.#options.region;
-    const chosen =
-      usable.find(({ keyName }) => keyName === keyId) ??
-      usable.find(({ keyName }) => region !== undefined && regionOf(keyName) === region) ??
-      usable[0];
-    if (chosen !== undefined) return chosen;
-    throw new OperatorError(
-      "DecryptingError",
-      "the data key of the value is encrypted with no key of AWS KMS; encrypt the value again, with a KMS keyring",
-    );
-  }
-
-  #dataKey(dataKey: EncryptedDataKey, encryptionContext: EncryptionContext, call: DecryptCall): Promise<Plaintext> {
+  #dataKey({ dataKeys, encryptionContext }: MessageForm, call: DecryptCall): Promise<Plaintext> {
     const asking = this.#asking.get(call) ?? new Map<string, Promise<Plaintext>>();
     this.#asking.set(call, asking);
-    const { ciphertext } = dataKey;
-    const what = `${Buffer.from(ciphertext).toString("base64")} ${canonicalJson(encryptionContext)}`;
+    const candidates = dataKeysToTry(dataKeys, call, this.#options);
+    const ciphertexts = candidates.map(({ ciphertext }) => Buffer.from(ciphertext).toString("base64"));
+    const what = [...ciphertexts, canonicalJson(encryptionContext)].join(" ");
     const asked = asking.get(what);
     if (asked !== undefined) return asked;
-    const answer = this.#options.kms.decrypt({ ciphertext, encryptionContext }, call).finally(() => {
-      asking.delete(what);
-    });
+    const answer = this.#firstOf(candidates, encryptionContext, call);
     asking.set(what, answer);
+    // Of many entries a later one may fare better: a throttled KMS answers again.
+    answer.catch(() => asking.delete(what));
     return answer;
   }
+
+  /** All of them hold the same key: the first that may be decrypted is as good as any. */
+  async #firstOf(
+    candidates: readonly EncryptedDataKey[],
+    encryptionContext: EncryptionContext,
+    call: DecryptCall,
+  ): Promise<Plaintext> {
+    const failures: OperatorError[] = [];
+    for (const { ciphertext } of candidates) {
+      try {
+        return await this.#options.kms.decrypt({ ciphertext, encryptionContext }, call);
+      } catch (error) {
+        if (!(error instanceof OperatorError) || !ofOneKey.has(error.code)) throw error;
+        failures.push(error);
+      }
+    }
+    throw mostTelling(failures) ?? notOfKms();
+  }
+}
+
+/** What passes by itself is to be tried again; a key that is there and may not be used says more than one that is not. */
+function mostTelling(failures: readonly OperatorError[]): OperatorError | undefined {
+  return (
+    failures.find(({ retry }) => retry === "backoff") ??
+    failures.find(({ code }) => code === "KeyNotAllowed") ??
+    failures[0]
+  );
+}
+
+function notOfKms(): OperatorError {
+  return new OperatorError(
+    "DecryptingError",
+    "the data key of the value is encrypted with no key of AWS KMS; encrypt the value again, with a KMS keyring",
+  );
 }
 
 /** @throws OperatorError `DecryptingError` that names the pairs which are not as expected, and no value */
@@ -100,11 +121,6 @@ function assertSameContext(found: EncryptionContext, expected: EncryptionContext
     "DecryptingError",
     `the value was encrypted with another encryption context than the object asks for (it has ${difference}); correct secretContext, or encrypt the value again with exactly the encryption context of this entry`,
   );
-}
-
-/** Of an ARN of KMS; undefined when it is none. */
-function regionOf(arn: string): string | undefined {
-  return /^arn:[^:]+:kms:([^:]+):/.exec(arn)?.[1];
 }
 
 function tooLong(length: number): OperatorError {

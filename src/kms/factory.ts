@@ -3,7 +3,7 @@ import type { Clock } from "../base/clock.ts";
 import type { Logger } from "../base/log.ts";
 import { ageService } from "./age.ts";
 import { awsService } from "./aws-values.ts";
-import { type AwsKmsOptions, createAwsKms } from "./aws.ts";
+import { type AwsKmsOptions, createAwsKms, defaultMaxInFlight } from "./aws.ts";
 import type { LearntLimit } from "./aws-clients.ts";
 import type { Decryptor } from "./cipher.ts";
 import { metered, type RequestReport } from "./metered.ts";
@@ -38,10 +38,16 @@ export function createDecryptor(options: KmsOptions, { clock, logger, report, wa
   const kms = createAwsKms({ ...aws, logger, clock });
   watch?.(() => kms.learntLimits());
   const age = ageService({ keyFile: ageKeyFile, allowedKeys, logger });
-  const vaultTransit = transitService({ defaultKey: transitKey, allowedKeys, door: transit });
+  const vaultTransit = transitService({
+    defaultKey: transitKey,
+    allowedKeys,
+    door: transit,
+    maxInFlight: aws.maxInFlight ?? defaultMaxInFlight,
+    clock,
+  });
   return byProvider({
     // Its values may have a data key in common, for which KMS is asked once.
-    AWS: awsService({ kms: metered(kms, clock, report), region }),
+    AWS: awsService({ kms: metered(kms, clock, report), region, allowedKeys }),
     Age: { ...age, ...metered(age, clock, report) },
     VaultTransit: { ...vaultTransit, ...metered(vaultTransit, clock, report) },
   });

@@ -1,5 +1,6 @@
 // Which service a value goes to.
 import { describe, expect, test } from "vitest";
+import { systemClock } from "../base/clock.ts";
 import { Plaintext } from "../base/plaintext.ts";
 import { ageService } from "./age.ts";
 import { awsService } from "./aws-values.ts";
@@ -13,7 +14,7 @@ const logger = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {
 const services: Record<Provider, KeyService> = {
   AWS: told(awsService({ kms: { decrypt: async () => new Plaintext(Buffer.of()) } })),
   Age: told(ageService({ logger })),
-  VaultTransit: told(transitService({})),
+  VaultTransit: told(transitService({ maxInFlight: 1, clock: systemClock })),
 };
 
 function told(service: KeyService): KeyService {

@@ -1,9 +1,26 @@
-// What an object asks for as to its login, read from a spec that nobody has validated: who decides about it and who
-// acts on it must read the same.
+// What an object asks for, read from a spec that nobody has validated: who decides about it and who acts on it must read
+// the same.
 import { vaultAuthMethods } from "../api/kinds.ts";
 import type { Spec } from "./policy.ts";
 
 type Method = (typeof vaultAuthMethods)[number];
+
+/** Every field of a spec that the policy looks at. */
+const askedFields = [
+  "path",
+  "vaultNamespace",
+  "vaultAuthMethod",
+  "vaultRole",
+  "serviceAccountRef",
+  "kmsKeyId",
+  "kmsRoleArn",
+  "bindContext",
+] as const;
+
+/** What an object asks of the policy: two specs with equal ones are refused the same. */
+export function askedOf(spec: Spec): readonly unknown[] {
+  return askedFields.map((field) => spec?.[field] ?? null);
+}
 
 /** `spec.vaultNamespace` without slashes that mean nothing (Vault's server ignores them); undefined when there is none. */
 export function vaultNamespaceOf(spec: Spec): string | undefined {
@@ -24,7 +41,7 @@ export function vaultRoleOf(spec: Spec): string | undefined {
 }
 
 /** A field that holds a text; empty counts as absent. */
-export function textOf(spec: Spec, field: string): string | undefined {
+export function textOf(spec: Spec, field: (typeof askedFields)[number]): string | undefined {
   const text = spec?.[field];
   return typeof text === "string" && text !== "" ? text : undefined;
 }

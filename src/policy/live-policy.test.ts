@@ -1,4 +1,5 @@
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { appendFileSync } from "node:fs";
+import { mkdtemp, rename, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
@@ -38,7 +39,7 @@ beforeEach(async () => {
   policy.onChange(() => {
     changed += 1;
   });
-  await looks(2);
+  await quiet();
 });
 afterEach(async () => {
   await policy.close();
@@ -49,10 +50,15 @@ afterEach(async () => {
 async function looks(times: number): Promise<void> {
   for (let look = 0; look < times; look += 1) {
     // Looking is real I/O: it has ended once the next look is due.
-    await vi.waitFor(() => expect(clock.timers).toBe(1));
+    await vi.waitFor(() => expect(clock.timers).toBe(1), { interval: 1 });
     await clock.advance(500);
   }
-  await vi.waitFor(() => expect(clock.timers).toBe(1));
+  await vi.waitFor(() => expect(clock.timers).toBe(1), { interval: 1 });
+}
+
+/** Lets pass what a file has to stand still for. */
+function quiet(): Promise<void> {
+  return looks(11);
 }
 
 function isAllowed(): boolean {
@@ -64,9 +70,9 @@ test("unchanged, nothing is said", () => {
   expect(isAllowed()).toBe(false);
 });
 
-test("another file is in force after a second, and listeners hear of it once", async () => {
+test("another file is in force after it stood still for five seconds, and listeners hear of it once", async () => {
   await writeFile(file, open);
-  await looks(2);
+  await quiet();
   expect(isAllowed()).toBe(true);
   expect([lines, changed]).toEqual([["policy changed, used from now on"], 1]);
   await looks(3);
@@ -75,11 +81,25 @@ test("another file is in force after a second, and listeners hear of it once", a
 
 test("what does not stand still yet is not read", async () => {
   await writeFile(file, open);
-  await looks(1);
+  await looks(10);
   await writeFile(file, `${open}\n# more is to come`);
-  await looks(1);
+  await looks(10);
   expect(isAllowed()).toBe(false);
   await looks(1);
+  expect(isAllowed()).toBe(true);
+});
+
+test("a link, as a ConfigMap is mounted, is followed at once: what it leads to is written as a whole", async () => {
+  const swap = async (text: string): Promise<void> => {
+    await writeFile(`${file}.${text.length}`, text);
+    await symlink(`${file}.${text.length}`, `${file}.link`);
+    await rename(`${file}.link`, file);
+  };
+  await swap(`${strict} `);
+  await looks(2);
+  expect(isAllowed()).toBe(false);
+  await swap(open);
+  await looks(2);
   expect(isAllowed()).toBe(true);
 });
 
@@ -87,7 +107,7 @@ test("the same text in another file changes nothing", async () => {
   await writeFile(`${file}.new`, strict);
   await rm(file);
   await writeFile(file, strict);
-  await looks(2);
+  await quiet();
   expect([lines, changed]).toEqual([[], 0]);
 });
 
@@ -99,12 +119,12 @@ describe("keeps the last good one while the file", () => {
     ["is too large", () => writeFile(file, `${open}\n# ${"x".repeat(3 * 1024 * 1024)}`)],
   ])("%s", async (_, breakIt) => {
     await breakIt();
-    await looks(4);
+    await quiet();
     expect(isAllowed()).toBe(false);
     expect(validity).toEqual([true, false]);
     expect(lines).toEqual(["policy file unusable, keeping the last good one"]);
     await writeFile(file, open);
-    await looks(2);
+    await quiet();
     expect(validity.at(-1)).toBe(true);
     expect(isAllowed()).toBe(true);
     expect(lines.slice(1)).toEqual(["policy file is in order again", "policy changed, used from now on"]);
@@ -113,11 +133,11 @@ describe("keeps the last good one while the file", () => {
   test("the same problem once, another one again", async () => {
     for (const text of ["", "# touched", "rules: 3"]) {
       await writeFile(file, text);
-      await looks(2);
+      await quiet();
     }
     expect(lines).toHaveLength(2);
     await writeFile(file, strict);
-    await looks(2);
+    await quiet();
     expect(lines.slice(2)).toEqual(["policy file is in order again"]);
     expect(changed).toBe(0);
   });
@@ -126,6 +146,20 @@ describe("keeps the last good one while the file", () => {
 test("closed, it looks no more", async () => {
   await policy.close();
   expect(clock.timers).toBe(0);
+});
+
+test("at the start: a file that changes while it is read is not taken for what it says", async () => {
+  await writeFile(file, open);
+  const loading = loadPolicy(file);
+  const reading = { isDone: false };
+  void loading.finally(() => {
+    reading.isDone = true;
+  });
+  while (!reading.isDone) {
+    appendFileSync(file, "#");
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  expect(await loading).toEqual({ problems: ["changes while it is read"] });
 });
 
 test.each([

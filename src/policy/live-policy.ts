@@ -1,9 +1,9 @@
 // The policy as its file says at the moment. The file is looked at twice a second and taken up when it stood still for
-// one look, so that what an editor has half written is not. What is broken never replaces what was right.
+// a while, so that what somebody has half written is not. What is broken never replaces what was right.
 import type { Clock } from "../base/clock.ts";
 import type { Logger } from "../base/log.ts";
 import type { Claimant, Grants, PolicyPlace, TenancyPolicy } from "./policy.ts";
-import { type LoadedPolicy, loadPolicy, signatureOf } from "./policy-file.ts";
+import { isLink, type LoadedPolicy, loadPolicy, signatureOf } from "./policy-file.ts";
 import { type PolicySurroundings, RulePolicy } from "./rule-policy.ts";
 
 export interface PolicyOptions extends PolicySurroundings {
@@ -17,6 +17,8 @@ export interface PolicyOptions extends PolicySurroundings {
 
 /** Between two looks at the file, ms. */
 const lookMs = 500;
+/** So long a file has to stand still, ms: a mounted ConfigMap is swapped as a whole, other files are written bit by bit. */
+const quietMs = { link: lookMs, file: 5_000 };
 
 /** The policy; follows its file until it is closed. */
 export function openPolicy(options: PolicyOptions): LivePolicy {
@@ -34,6 +36,8 @@ export class LivePolicy implements TenancyPolicy {
   /** Of the file, at the last look and when it was last read. */
   #seen = "";
   #read = "";
+  /** Monotonic: since when it has been seen so, ms. */
+  #seenSince = 0;
 
   constructor(options: PolicyOptions) {
     const { loaded } = options;
@@ -86,11 +90,14 @@ export class LivePolicy implements TenancyPolicy {
 
   async #look(file: string): Promise<void> {
     const signature = await signatureOf(file);
-    const stands = signature === this.#seen;
+    const now = this.#options.clock.monotonic();
+    if (signature !== this.#seen) this.#seenSince = now;
     this.#seen = signature;
-    if (!stands || signature === this.#read) return;
-    this.#read = signature;
+    if (signature === this.#read || now - this.#seenSince < quietMs[(await isLink(file)) ? "link" : "file"]) return;
     const loaded = await loadPolicy(file);
+    // What was read may be in part what it is now.
+    if ((await signatureOf(file)) !== signature) return;
+    this.#read = signature;
     if ("problems" in loaded) this.#keep(file, loaded.problems);
     else this.#take(loaded);
   }

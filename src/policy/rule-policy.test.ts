@@ -1,5 +1,7 @@
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { kmsVaultSecretSpecSchema } from "../api/kinds.ts";
+import { askedOf } from "./asked.ts";
 import { parsePolicy } from "./parse.ts";
 import type { Spec } from "./policy.ts";
 import { type PolicySurroundings, RulePolicy } from "./rule-policy.ts";
@@ -269,6 +271,24 @@ test("grants: the keys of the rule as they stand, and its service accounts", () 
   expect([mayLogIn("team-a-x"), mayLogIn("team-b-x")]).toEqual([true, false]);
   expect(rule({}).grants("team-a").allowedKeys).toBeUndefined();
   expect(rule({ kmsKeys: ["*"] }).grants("team-a").allowedKeys).toBeUndefined();
+});
+
+test("what is asked of the policy is all that it looks at in a spec, and no more", () => {
+  const read = new Set<PropertyKey>();
+  const fields = {
+    authMethods: ["k8s"],
+    vaultRoles: ["x"],
+    vaultNamespaces: ["x"],
+    kmsKeys: ["x"],
+    kmsRoleArns: ["x"],
+    require: { bindContext: "Key", serviceAccountRef: true },
+  };
+  const watched = new Proxy({}, { get: (_, field) => void read.add(field) });
+  expect(refusals(rule({ ...fields, vaultPaths: ["kv/x"] }), watched).length).toBeGreaterThan(0);
+  const asked = Object.keys(kmsVaultSecretSpecSchema.shape).filter(
+    (field) => JSON.stringify(askedOf({ [field]: "set" })) !== JSON.stringify(askedOf({})),
+  );
+  expect(new Set(asked)).toEqual(new Set(read));
 });
 
 describe("without a policy", () => {

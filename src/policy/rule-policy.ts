@@ -100,7 +100,7 @@ export class RulePolicy implements TenancyPolicy {
     if (labels === undefined) {
       throw new OperatorError(
         "KubernetesError",
-        `the labels of namespace ${namespace} are not known, and ${by} goes by them; Vault was left as it is; if that stays so, let the operator list namespaces: apply ${roleFile}`,
+        `the labels of namespace ${namespace} are not known, and ${by} goes by them; Vault was left as it is; if that stays so, let the operator and the webhook follow namespaces: apply ${roleFile}`,
       );
     }
     return Object.hasOwn(labels, key) ? labels[key] : undefined;

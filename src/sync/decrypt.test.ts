@@ -75,3 +75,20 @@ test("the message stays readable with a thousand failed keys", () => {
   expect(message).toContain("and 990 more keys");
   expect(message.length).toBeLessThan(2_500);
 });
+
+test("of very many entries few are under way at once", async () => {
+  let [underWay, most] = [0, 0];
+  const slow: Decryptor = {
+    async decrypt() {
+      underWay += 1;
+      most = Math.max(most, underWay);
+      await new Promise(setImmediate);
+      underWay -= 1;
+      return new Plaintext(Buffer.from("v"));
+    },
+  };
+  const entries = Array.from({ length: 5_000 }, (_, index) => entry(`key-${index}`, "YQ=="));
+  const { values } = await decrypt(entries, slow, {});
+  expect([...values.keys()]).toEqual(entries.map(({ key }) => key));
+  expect(most).toBeLessThanOrEqual(64);
+});

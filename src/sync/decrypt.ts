@@ -1,6 +1,7 @@
 // Third stage: entries to values. Every entry is tried, and all failures come back together, so that a user sees
 // everything that is wrong with an object at once and one bad key never hides or harms the others.
 import { reservedPrefix } from "../api/binding.ts";
+import pLimit from "p-limit";
 import type { KMSVaultSecretSpec } from "../api/kinds.ts";
 import { OperatorError, type Retry } from "../base/errors.ts";
 import { PlainValue } from "../base/plaintext.ts";
@@ -32,8 +33,11 @@ export interface Decrypted {
   readonly failures: readonly EntryFailure[];
 }
 
+/** Of one object, under way at once: so that one with very many takes no more of anything than one with many. */
+const entriesAtOnce = 64;
+
 /**
- * Decrypts every entry that is not empty, all at once: the Decryptor bounds how many are in flight.
+ * Decrypts every entry that is not empty.
  * @param call the same for all entries
  * @throws only what is no failure of an entry (a bug): `OperatorError`s become failures
  */
@@ -42,16 +46,15 @@ export async function decrypt(
   decryptor: Decryptor,
   call: DecryptCall,
 ): Promise<Decrypted> {
-  const results = await Promise.all(
-    entries.map(async (entry): Promise<PlainValue | OperatorError> => {
-      try {
-        return await decryptEntry(entry, decryptor, call);
-      } catch (error) {
-        if (error instanceof OperatorError) return error;
-        throw error;
-      }
-    }),
-  );
+  const limit = pLimit(entriesAtOnce);
+  const results = await limit.map(entries, async (entry): Promise<PlainValue | OperatorError> => {
+    try {
+      return await decryptEntry(entry, decryptor, call);
+    } catch (error) {
+      if (error instanceof OperatorError) return error;
+      throw error;
+    }
+  });
   const values = new Map<string, PlainValue>();
   const failures: EntryFailure[] = [];
   for (const [index, entry] of entries.entries()) {
@@ -84,9 +87,9 @@ export function reservedContextKey(reservedKey: string | undefined): OperatorErr
 }
 
 async function decryptEntry(entry: ResolvedEntry, decryptor: Decryptor, call: DecryptCall): Promise<PlainValue> {
-  if (entry.empty) return new PlainValue("");
   const reserved = reservedContextKey(entry.reservedKey);
   if (reserved !== undefined) throw reserved;
+  if (entry.empty) return new PlainValue("");
   const plaintext = await decryptor.decrypt(entry, call).catch((error: unknown) => {
     throw withBinding(error, entry);
   });

@@ -44,7 +44,10 @@ export interface SyncInput {
   readonly assertMayUse: (destination: Destination) => void;
   /** See RemovePlaceInput; asked anew where it decides. */
   readonly rivals: (path: string, destination: Destination) => readonly Rival[];
-  /** Whether the object is still as it is in `secret`; a pass over an older one must not write any more. */
+  /**
+   * Whether the object is still as it is in `secret`, and may have what it was given; else the pass must not write any
+   * more, and another one follows.
+   */
   readonly isCurrent: () => boolean;
   /** Asked where something is to be done: whether what is known of the object is the newest there is. */
   readonly isConfirmed: () => Promise<boolean>;
@@ -68,8 +71,11 @@ export interface SyncInput {
   readonly enter: (destination: Destination) => (() => void) | undefined;
   /** The user allowed that foreign data at the path is taken over. */
   readonly adopt: boolean;
-  /** What is in Vault already is to change: calls for it go before those for first writes. */
-  readonly isUrgent: boolean;
+  /**
+   * Whether calls for it go before others: what is in Vault already is to become what this digest says, which was not
+   * tried yet. First writes and further tries are not urgent.
+   */
+  readonly isUrgent: (digest: string) => boolean;
   /** Keys that the policy lets the object use; absent: any. */
   readonly allowedKeys?: readonly string[];
   readonly signal: AbortSignal;
@@ -125,7 +131,12 @@ export class Pass {
   /** How the entries are decrypted, together. */
   decryptCall(): DecryptCall {
     const { signal, isUrgent, allowedKeys, secret } = this.input;
-    return { signal, isUrgent, ...keyChoiceOf(secret.spec), ...(allowedKeys && { allowedKeys }) };
+    return {
+      signal,
+      isUrgent: isUrgent(this.digest),
+      ...keyChoiceOf(secret.spec),
+      ...(allowedKeys && { allowedKeys }),
+    };
   }
 
   remarks(): Remark[] {

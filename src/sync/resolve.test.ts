@@ -3,6 +3,7 @@ import * as gen from "../../test/gen/secrets.ts";
 import { resolve } from "./resolve.ts";
 
 const none = () => undefined;
+const reserved = "k8s.patoarvizu.dev/namespace";
 
 function keysAndCiphertexts(resolved: ReturnType<typeof resolve>): Record<string, string> {
   return Object.fromEntries(resolved.entries.map(({ key, encryptedSecret }) => [key, encryptedSecret]));
@@ -80,4 +81,21 @@ test("an object without any entry is invalid: an empty map is never written", ()
 test("line breaks in base64 are skipped, as Go's decoder does", () => {
   const own = gen.secret("s", { secrets: [{ key: "a", encryptedSecret: "YWJj\r\nZGVm\n" }] });
   expect(resolve(own, none).entries[0]?.encryptedSecret).toBe("YWJjZGVm");
+});
+
+test.each([
+  ["an entry's own context", { secretContext: { [reserved]: "x" } }, {}, {}],
+  ["an empty entry's", { emptySecret: true, secretContext: { [reserved]: "x" } }, {}, {}],
+  [
+    "the spec's, though the entry has another",
+    { secretContext: { a: "b" } },
+    { secretContext: { [reserved]: "x" } },
+    {},
+  ],
+  ["the Partial's", {}, {}, { secretContext: { a: "b", [reserved]: "x" } }],
+])("a place named by hand is found wherever it stands: %s", (_what, own, spec, partial) => {
+  const secrets = [{ key: "a", encryptedSecret: "YQ==", ...own }];
+  const included = gen.partial("p", { secrets, ...partial });
+  const resolved = resolve(gen.secret("s", { ...spec, secrets: [], includeSecrets: ["p"] }), () => included);
+  expect(resolved.entries.map(({ reservedKey }) => reservedKey)).toEqual([reserved]);
 });

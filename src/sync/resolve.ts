@@ -113,7 +113,8 @@ function includedSources(
 
 function resolveEntry(entry: Entry, contexts: Source["contexts"], binding: EncryptionContext): ResolvedEntry {
   const encryptionContext = effectiveContext([entry.secretContext, ...contexts]);
-  const reservedKey = reservedKeyOf(encryptionContext);
+  // Wherever it stands, also where it counts for nothing.
+  const reservedKey = [entry.secretContext, ...contexts].flatMap((each) => reservedKeyOf(each ?? {}) ?? [])[0];
   return {
     key: entry.key,
     // Go's decoder, which existing objects were written for, skips line breaks.

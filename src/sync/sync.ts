@@ -67,6 +67,8 @@ async function syncDestination(pass: Pass): Promise<Outcome | Superseded> {
     if (settled !== undefined) return marked(pass, observed, settled);
     if (decrypted === undefined && !(await pass.input.isConfirmed())) return { kind: "superseded" };
     decrypted ??= await decrypt(pass.resolved.entries, pass.tools.decryptor, pass.decryptCall());
+    // That may have taken long: nothing is written that nobody wants any more, or that may not be had any more.
+    if (!pass.input.isCurrent()) return { kind: "superseded" };
     const current = await completed(pass, observed, decrypted);
     const next = plan({
       observed: current,

@@ -31,8 +31,8 @@ const believedMs = 60_000;
 /** Transit engines, as one identity sees them. */
 export class Transit {
   readonly #options: TransitOptions;
-  /** Mounts that are transit engines; the value: until when that is believed, monotonic ms. */
-  readonly #engines = new Map<string, number>();
+  /** Mounts that are transit engines, or are being looked up; and until when that is believed, monotonic ms. */
+  readonly #engines = new Map<string, { readonly found: Promise<void>; readonly until: number }>();
 
   constructor(options: TransitOptions) {
     this.#options = options;
@@ -64,13 +64,32 @@ export class Transit {
       },
     });
     const plaintext = objectAt(answer.body, "data")?.["plaintext"];
+    if (associatedData && answer.warnings.some((warning) => warning.includes("associated_data"))) {
+      throw failure(
+        "DecryptingError",
+        `Vault says that it passes over the encryption context of the value, so it is bound to nothing${told(answer)}; associated data need Vault 1.13 or OpenBao`,
+      );
+    }
     if (answer.status === 200 && typeof plaintext === "string") return new Plaintext(Buffer.from(plaintext, "base64"));
     throw refused(answer, `${key.mount}/${key.name}`);
   }
 
-  async #assertEngine(mount: string): Promise<void> {
-    const { client, namespace, clock } = this.#options;
-    if (clock.monotonic() < (this.#engines.get(mount) ?? 0)) return;
+  /** One look-up for all who ask at the same time. */
+  #assertEngine(mount: string): Promise<void> {
+    const now = this.#options.clock.monotonic();
+    const known = this.#engines.get(mount);
+    if (known !== undefined && now < known.until) return known.found;
+    const found = this.#lookUp(mount);
+    this.#engines.set(mount, { found, until: now + believedMs });
+    // What it is not, it may become. Those who asked hear of it themselves.
+    found.catch(() => {
+      if (this.#engines.get(mount)?.found === found) this.#engines.delete(mount);
+    });
+    return found;
+  }
+
+  async #lookUp(mount: string): Promise<void> {
+    const { client, namespace } = this.#options;
     const path = `sys/internal/ui/mounts/${encoded(mount)}`;
     const answer = await client.request({ method: "GET", path, namespace });
     const { type, path: mountedAt } = objectAt(answer.body, "data") ?? {};
@@ -83,7 +102,6 @@ export class Transit {
     if (type !== "transit" || mountedAt !== `${mount}/`) {
       throw failure("DecryptingError", `what is mounted at ${mount} is no transit engine; name a key as <mount>/<key>`);
     }
-    this.#engines.set(mount, clock.monotonic() + believedMs);
   }
 }
 

@@ -5,7 +5,7 @@ import { isDeepStrictEqual } from "node:util";
 import { group } from "../api/kinds.ts";
 import type { Clock } from "../base/clock.ts";
 import type { Logger } from "../base/log.ts";
-import { allowed, answerTo, parseReview, type Review, type Verdict } from "./review.ts";
+import { allowed, answerTo, limited, parseReview, type Review, type Verdict } from "./review.ts";
 import { entryText, sinceBefore, type StructureRules, structureOf } from "./structure.ts";
 import { type Identity, type Kind, kinds, mapAt, readSubject, type Subject, textAt } from "./subject.ts";
 import { checkValues, type ValueTools } from "./values.ts";
@@ -79,6 +79,8 @@ export class Admission {
       return { ...allowed, warnings: [`kms-vault-operator webhook: ${review.kind} is not checked, only ${known} are`] };
     }
     if (passesUnseen(review)) return allowed;
+    // Both kinds are namespaced: no API server asks so, and whoever does would have every namespace looked through.
+    if (review.namespace === "") return { ...allowed, isAllowed: false, problems: ["the review names no namespace"] };
     const identity: Identity = { kind, namespace: review.namespace, name: review.name };
     const subject = readSubject(review.object, identity);
     const old = review.operation === "UPDATE" ? readSubject(review.oldObject, identity) : undefined;
@@ -115,8 +117,8 @@ export class Admission {
   #log(review: Review, { isAllowed, problems, warnings }: Verdict): void {
     const { logger } = this.#options;
     const fields = fieldsOf(review);
-    if (!isAllowed) logger.info({ ...fields, problems }, "denied");
-    else if (warnings.length > 0) logger.info({ ...fields, warnings }, "allowed with warnings");
+    if (!isAllowed) logger.info({ ...fields, problems: limited(problems), count: problems.length }, "denied");
+    else if (warnings.length > 0) logger.info({ ...fields, warnings: limited(warnings) }, "allowed with warnings");
     else logger.debug(fields, "allowed");
   }
 }

@@ -36,6 +36,8 @@ const versions: readonly string[] = ["admission.k8s.io/v1", "admission.k8s.io/v1
 /** The API server cuts longer warnings, and all of them together at 4096. */
 const maxWarning = 256;
 const maxShown = 20;
+/** Of one of them, characters: the name of a key may be as long as an object. */
+const maxText = 2_048;
 
 /** @returns the review, or what is wrong with it in words that quote nothing */
 export function parseReview(body: unknown): Review | { readonly problem: string } {
@@ -82,13 +84,17 @@ function messageOf(problems: readonly string[]): string {
   return limited(problems).join("\n");
 }
 
-function limited(texts: readonly string[]): readonly string[] {
-  const shown = texts.slice(0, maxShown);
+/** The first of them, none too long, and how many more there are: what is shown and logged, however large an object is. */
+export function limited(texts: readonly string[]): readonly string[] {
+  const shown = texts.slice(0, maxShown).map((text) => cut(text, maxText));
   return texts.length > shown.length ? [...shown, `and ${texts.length - shown.length} more`] : shown;
 }
 
 /** A warning travels in an HTTP header. */
 function warningText(text: string): string {
-  const line = text.replaceAll(/\p{Cc}+/gu, " ");
-  return line.length <= maxWarning ? line : `${line.slice(0, maxWarning - 1).trimEnd()}…`;
+  return cut(text.replaceAll(/\p{Cc}+/gu, " "), maxWarning);
+}
+
+function cut(text: string, length: number): string {
+  return text.length <= length ? text : `${text.slice(0, length - 1).trimEnd()}…`;
 }

@@ -7,6 +7,7 @@ import { parseDuration } from "../base/duration.ts";
 import { OperatorError } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import type { Reply } from "./admission.ts";
+import { Intake, readJson, type Refusal } from "./intake.ts";
 import type { ServingCertificate, ServingPair } from "./serving-certificate.ts";
 
 export interface ServerOptions {
@@ -29,19 +30,24 @@ export interface WebhookServer {
   close(withinMs: number): Promise<void>;
 }
 
-/** An object and its former self, each as large as etcd takes one (1.5 MiB), and what the API server says of them. */
-const maxBodyBytes = 4 * 1024 * 1024;
 /** How long the API server waits when it does not say so: its own default. */
 const defaultTimeoutMs = 10_000;
 /** So much before that the answer is due: it has to travel, and a tenth of a short time is enough for that. */
 const marginMs = 1_000;
+/** A request has to be there soon: until then its body takes room from others. Looked at every second. */
+const limits = {
+  requestTimeout: 10_000,
+  headersTimeout: 10_000,
+  connectionsCheckingInterval: 1_000,
+  keepAliveTimeout: 120_000,
+};
 
 /** @throws OperatorError `InternalError` when the address cannot be listened on, or the pair cannot be used */
 export async function startServer(options: ServerOptions): Promise<WebhookServer> {
   const { pair, certificate, logger, address } = options;
-  const limits = { requestTimeout: 30_000, headersTimeout: 10_000, keepAliveTimeout: 120_000 };
+  const intake = new Intake();
   const server = createServer({ ...limits, ...secureContext(pair) }, (request, response) => {
-    void respond({ ...options, isListening: () => server.listening }, request, response);
+    void respond({ ...options, intake, isListening: () => server.listening }, request, response);
   });
   certificate.onChange((next) => {
     try {
@@ -59,18 +65,20 @@ function secureContext({ cert, key }: ServingPair) {
 }
 
 interface Answering extends ServerOptions {
+  readonly intake: Intake;
   readonly isListening: () => boolean;
 }
 
 async function respond(options: Answering, request: IncomingMessage, response: ServerResponse): Promise<void> {
-  const { answer, clock, logger, isListening } = options;
+  const { answer, clock, logger, intake, isListening } = options;
+  const room = intake.enter();
   const due = new AbortController();
   const abort = () => due.abort();
   const timer = clock.after(timeLimit(request.url), abort);
   // Nobody waits any more.
   response.once("close", abort);
   try {
-    const body = await bodyOf(request);
+    const body = await readJson(request, room);
     const { status, body: reply } = "status" in body ? refusal(body) : await answer(body.json, due.signal);
     // Once no more connections are taken, each has its last answer.
     response.shouldKeepAlive &&= isListening();
@@ -81,6 +89,7 @@ async function respond(options: Answering, request: IncomingMessage, response: S
     response.destroy();
   } finally {
     timer.cancel();
+    room.leave();
     response.off("close", abort);
   }
 }
@@ -101,36 +110,8 @@ function timeLimit(url: string | undefined): number {
   return timeoutMs - Math.min(marginMs, timeoutMs / 5);
 }
 
-interface Refusal {
-  readonly status: number;
-  readonly error: string;
-}
-
 function refusal({ status, error }: Refusal): Reply {
   return { status, body: { error } };
-}
-
-/** Rejects when the connection breaks. */
-async function bodyOf(request: IncomingMessage): Promise<{ readonly json: unknown } | Refusal> {
-  if (request.method !== "POST") return { status: 405, error: "only POST" };
-  if (!/^application\/json\s*(;|$)/i.test(request.headers["content-type"] ?? "")) {
-    return { status: 415, error: "only application/json" };
-  }
-  const chunks: Buffer[] = [];
-  let bytes = 0;
-  // Read to its end in any case, within requestTimeout: who still sends does not see the refusal.
-  for await (const chunk of request as AsyncIterable<Buffer>) {
-    bytes += chunk.length;
-    if (bytes <= maxBodyBytes) chunks.push(chunk);
-    else chunks.length = 0;
-  }
-  if (bytes > maxBodyBytes) return { status: 413, error: `more than ${maxBodyBytes} bytes` };
-  try {
-    return { json: JSON.parse(Buffer.concat(chunks).toString("utf8")) };
-  } catch {
-    // The error's message would quote the body.
-    return { status: 400, error: "the body is not JSON" };
-  }
 }
 
 function listening(server: Server, { host, port }: ServerOptions["address"]): Promise<number> {

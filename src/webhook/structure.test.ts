@@ -64,6 +64,22 @@ describe("the policy", () => {
     expect(sinceBefore(other.findings, structure.findings).fresh).toHaveLength(1);
   });
 
+  test.each([
+    [{ deletionPolicy: "Retain", onDecryptError: "Skip", writeMode: "Merge", kvSettings: { engineVersion: "v1" } }, 0],
+    [{ vaultNamespace: "t" }, 1],
+    [{ vaultAuthMethod: "k8s" }, 1],
+    [{ vaultRole: "r", serviceAccountRef: { name: "a" } }, 1],
+    [{ serviceAccountRef: { name: "a" } }, 1],
+    [{ kmsKeyId: "alias/x" }, 1],
+    [{ kmsRoleArn: "arn:aws:iam::111122223333:role/x" }, 1],
+    [{ bindContext: "Key" }, 1],
+  ])("what an edit of %j brings to an object that is refused already: %i refusals", (change, fresh) => {
+    const denying = refusing(["not this path"]);
+    const before = structureOf(secret({ path: "theirs/x", secrets: [] }), denying);
+    const after = structureOf(secret({ path: "theirs/x", secrets: [], ...change }), denying);
+    expect(sinceBefore(after.findings, before.findings).fresh).toHaveLength(fresh);
+  });
+
   test("a Partial asks for nothing by itself", () => {
     const partial = readSubject(
       { spec: { secrets: [] } },
@@ -122,7 +138,7 @@ test("a context that names a place by hand is told where it stands, used or not"
     expect.stringMatching(/^ReservedContextKey: spec\.secretContext: /),
     expect.stringMatching(/^ReservedContextKey: key e: /),
   ]);
-  expect([...structure.badKeys]).toEqual(["k"]);
+  expect([...structure.badKeys]).toEqual(["own", "k"]);
 });
 
 test("the same malformed ciphertext was so before, another one is new; neither is shown", () => {

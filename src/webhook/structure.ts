@@ -3,6 +3,7 @@
 import { reservedKeyOf } from "../api/binding.ts";
 import { asOperatorError, OperatorError } from "../base/errors.ts";
 import type { Provider } from "../kms/cipher.ts";
+import { askedOf } from "../policy/asked.ts";
 import type { TenancyPolicy } from "../policy/policy.ts";
 import { reservedContextKey } from "../sync/decrypt.ts";
 import { ownEntries, type Subject } from "./subject.ts";
@@ -84,9 +85,8 @@ function finding(text: string): Finding {
 }
 
 /** A refusal does not say what was asked for; whoever asks for something else is refused anew. */
-function policyFinding(text: string, { spec }: Subject): Finding {
-  const { secrets: _, secretContext: __, includeSecrets: ___, suspend: ____, syncPeriod: _____, ...asked } = spec;
-  return { text, identity: JSON.stringify([text, asked]) };
+function policyFinding(text: string, { rawSpec }: Subject): Finding {
+  return { text, identity: JSON.stringify([text, askedOf(rawSpec)]) };
 }
 
 function pathFindings({ kind, spec, problems }: Subject, { assertPath }: StructureRules): Finding[] {

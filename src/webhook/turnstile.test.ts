@@ -54,6 +54,70 @@ describe("calls under way", () => {
   });
 });
 
+describe("an object with very many entries", () => {
+  const entries = 35_000;
+
+  test("is refused as a whole, for one reason: nothing is set up for an entry, nor waited for after that", async () => {
+    const clock = new FakeClock();
+    const { decryptor, open } = held();
+    const limited = throughTurnstile(decryptor, { clock, perSecond: 1_000, inFlight: 1 });
+    const due = new AbortController();
+    let listeners = 0;
+    const { signal } = due;
+    const listen = signal.addEventListener.bind(signal);
+    signal.addEventListener = (...args: Parameters<typeof listen>) => {
+      listeners += 1;
+      listen(...args);
+    };
+    const call = { signal };
+    const errors = new Set<unknown>();
+    const calls = Array.from({ length: entries }, () =>
+      limited.decrypt(request, call).catch((error) => errors.add(error)),
+    );
+    await settled();
+    expect([clock.timers, listeners, open.length]).toEqual([1, 1, 1]);
+    await clock.advance(1_000);
+    expect([...errors]).toEqual([expect.objectContaining({ code: "KMSThrottled" })]);
+    await expect(limited.decrypt(request, call)).rejects.toBe([...errors][0]);
+    open[0]?.();
+    await Promise.all(calls);
+    expect([open.length, clock.timers]).toEqual([1, 0]);
+  });
+
+  test("does not hold up another one: they take turns", async () => {
+    const { decryptor, open } = held();
+    const limited = throughTurnstile(decryptor, { clock: new FakeClock(), inFlight: 1 });
+    const done: string[] = [];
+    const [large, small] = [{}, {}];
+    const calls = [large, large, large, small].map((call) =>
+      limited.decrypt(request, call).then(() => done.push(call === large ? "large" : "small")),
+    );
+    for (let turn = 0; turn < calls.length; turn += 1) {
+      await settled();
+      open[turn]?.();
+    }
+    await Promise.all(calls);
+    expect(done).toEqual(["large", "small", "large", "large"]);
+  });
+
+  test("may take longer than a wait, as long as none of its entries waits for long", async () => {
+    const clock = new FakeClock();
+    const { decryptor, open } = held();
+    const limited = throughTurnstile(decryptor, { clock, inFlight: 1 });
+    const call = {};
+    for (let turn = 0; turn < 5; turn += 1) {
+      const [one, next] = [limited.decrypt(request, call), limited.decrypt(request, call)];
+      await clock.advance(900);
+      open[2 * turn]?.();
+      await one;
+      await clock.advance(0);
+      open[2 * turn + 1]?.();
+      await next;
+    }
+    expect(open).toHaveLength(10);
+  });
+});
+
 test("the rate is kept; what would have to wait for longer than a second is not asked", async () => {
   const clock = new FakeClock();
   let asked = 0;

@@ -1,5 +1,6 @@
 // The webhook's own bound on what it asks the key services. It shares their quotas with the reconciler: a flood of
-// reviews must not take them all, so whoever cannot be let in soon goes without an answer.
+// reviews must not take them all, so whoever cannot be let in soon goes without an answer. An object may have tens of
+// thousands of entries: what is set up is set up per object, and no entry is waited for after its object was refused.
 import type { Clock, Timer } from "../base/clock.ts";
 import { OperatorError } from "../base/errors.ts";
 import { RateLimiter } from "../base/rate-limit.ts";
@@ -17,26 +18,54 @@ export interface TurnstileOptions {
 
 /**
  * The same Decryptor, which is not asked when it would take too long to be let in, and not waited for when the call's
- * signal aborts, whatever it does itself.
+ * signal aborts, whatever it does itself. Objects (calls, by identity) take turns; once an entry of one has waited in
+ * vain, none of its others is let in any more.
  * @returns a Decryptor that also throws `KMSThrottled` (not let in) and `KMSUnavailable` (aborted) of its own
  */
 export function throughTurnstile(decryptor: Decryptor, options: TurnstileOptions): Decryptor {
   const turnstile = new Turnstile(options);
   return {
     async decrypt(request, call) {
-      await turnstile.enter(call.signal);
-      const answer = decryptor.decrypt(request, call).finally(() => turnstile.leave());
-      return await beforeAbort(answer, call.signal);
+      const visit = turnstile.visitOf(call);
+      await turnstile.enter(visit);
+      return await beforeEnd(
+        decryptor.decrypt(request, call).finally(() => turnstile.leave()),
+        visit,
+      );
     },
   };
+}
+
+/** One object: what its entries have in common. */
+interface Visit {
+  /** Why no entry is let in any more. */
+  refusal: OperatorError | undefined;
+  /** In the order of asking. */
+  waiting: Waiting[];
+  /** Set while any waits: ends the wait of the one that has waited longest. */
+  patience: Timer | undefined;
+  /** Rejects what is under way. */
+  readonly underWay: Set<(error: OperatorError) => void>;
+}
+
+interface Waiting {
+  /** Monotonic, ms. */
+  readonly since: number;
+  readonly enter: () => void;
+  readonly refuse: (error: OperatorError) => void;
 }
 
 class Turnstile {
   readonly #clock: Clock;
   readonly #limiter: RateLimiter | undefined;
   readonly #waitMs: number;
-  readonly #waiting = new Set<() => void>();
+  readonly #visits = new WeakMap<DecryptCall, Visit>();
+  /** Those with entries that wait, in the order of their turns. */
+  readonly #line = new Set<Visit>();
   #free: number;
+  #isAdmitting = false;
+  /** A turn of the limiter's that nobody was there to take. */
+  #hasTurn = false;
 
   constructor({ clock, perSecond, inFlight, waitMs = 1_000 }: TurnstileOptions) {
     this.#clock = clock;
@@ -48,66 +77,98 @@ class Turnstile {
     this.#free = inFlight;
   }
 
+  visitOf(call: DecryptCall): Visit {
+    const known = this.#visits.get(call);
+    if (known !== undefined) return known;
+    const visit: Visit = { refusal: undefined, waiting: [], patience: undefined, underWay: new Set() };
+    this.#visits.set(call, visit);
+    const abort = (): void => {
+      const error = outOfTime();
+      this.#refuse(visit, error);
+      for (const reject of visit.underWay) reject(error);
+    };
+    call.signal?.addEventListener("abort", abort, { once: true });
+    if (call.signal?.aborted === true) abort();
+    return visit;
+  }
+
   /** @throws OperatorError `KMSThrottled`, `KMSUnavailable` when the signal aborts */
-  async enter(signal: DecryptCall["signal"]): Promise<void> {
-    const giveUp = new AbortController();
-    const abort = () => giveUp.abort();
-    const timer: Timer = this.#clock.after(this.#waitMs, abort);
-    signal?.addEventListener("abort", abort, { once: true });
-    if (signal?.aborted === true) abort();
-    try {
-      await this.#place(giveUp.signal);
-      await this.#limiter?.turn(giveUp.signal);
-      if (!giveUp.signal.aborted) return;
-      this.leave();
-    } catch (error) {
-      if (!giveUp.signal.aborted) throw error;
-    } finally {
-      timer.cancel();
-      signal?.removeEventListener("abort", abort);
-    }
-    if (signal?.aborted === true) throw outOfTime();
-    throw new OperatorError(
-      "KMSThrottled",
-      "the webhook's own limit on requests to KMS is reached (--kms-qps, --kms-max-in-flight)",
-    );
+  async enter(visit: Visit): Promise<void> {
+    if (visit.refusal !== undefined) throw visit.refusal;
+    const turn = Promise.withResolvers<void>();
+    visit.waiting.push({ since: this.#clock.monotonic(), enter: turn.resolve, refuse: turn.reject });
+    visit.patience ??= this.#clock.after(this.#waitMs, () => this.#lose(visit));
+    this.#line.add(visit);
+    void this.#admit();
+    await turn.promise;
+    if (visit.refusal === undefined) return;
+    // The signal aborted between being let in and getting here.
+    this.leave();
+    throw visit.refusal;
   }
 
   leave(): void {
-    const [next] = this.#waiting;
-    if (next === undefined) this.#free += 1;
-    else next();
+    this.#free += 1;
+    void this.#admit();
   }
 
-  /** Rejects when the signal aborts first. */
-  #place(signal: AbortSignal): Promise<void> {
-    signal.throwIfAborted();
-    if (this.#free > 0) {
-      this.#free -= 1;
-      return Promise.resolve();
+  /** Lets in who may be. One at a time asks the limiter, whoever waits. */
+  async #admit(): Promise<void> {
+    if (this.#isAdmitting) return;
+    this.#isAdmitting = true;
+    while (this.#free > 0 && this.#line.size > 0) {
+      if (!this.#hasTurn) await this.#limiter?.turn();
+      this.#hasTurn = !this.#letIn();
     }
-    return new Promise((resolve, reject) => {
-      const done = (settle: () => void) => () => {
-        this.#waiting.delete(enter);
-        signal.removeEventListener("abort", fail);
-        settle();
-      };
-      const enter = done(resolve);
-      const fail = done(() => reject(new Error("gave up")));
-      this.#waiting.add(enter);
-      signal.addEventListener("abort", fail, { once: true });
-    });
+    this.#isAdmitting = false;
+  }
+
+  /** @returns whether there was anybody */
+  #letIn(): boolean {
+    const [visit] = this.#line;
+    const next = visit?.waiting.shift();
+    if (visit === undefined || next === undefined) return false;
+    this.#line.delete(visit);
+    if (visit.waiting.length > 0) this.#line.add(visit);
+    else stopWaiting(visit);
+    this.#free -= 1;
+    next.enter();
+    return true;
+  }
+
+  #lose(visit: Visit): void {
+    const [oldest] = visit.waiting;
+    const leftMs = (oldest?.since ?? 0) + this.#waitMs - this.#clock.monotonic();
+    if (leftMs > 0) visit.patience = this.#clock.after(leftMs, () => this.#lose(visit));
+    else this.#refuse(visit, notLetIn());
+  }
+
+  #refuse(visit: Visit, error: OperatorError): void {
+    visit.refusal = error;
+    this.#line.delete(visit);
+    stopWaiting(visit);
+    for (const { refuse } of visit.waiting.splice(0)) refuse(error);
   }
 }
 
-function beforeAbort<T>(answer: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-  if (signal === undefined) return answer;
+function stopWaiting(visit: Visit): void {
+  visit.patience?.cancel();
+  visit.patience = undefined;
+}
+
+/** The answer, or what rejects everything that is under way for the object. */
+function beforeEnd<T>(answer: Promise<T>, { underWay }: Visit): Promise<T> {
   return new Promise((resolve, reject) => {
-    const abort = () => reject(outOfTime());
-    signal.addEventListener("abort", abort, { once: true });
-    if (signal.aborted) abort();
-    void answer.then(resolve, reject).finally(() => signal.removeEventListener("abort", abort));
+    underWay.add(reject);
+    void answer.then(resolve, reject).finally(() => underWay.delete(reject));
   });
+}
+
+function notLetIn(): OperatorError {
+  return new OperatorError(
+    "KMSThrottled",
+    "the webhook's own limit on requests to KMS is reached (--kms-qps, --kms-max-in-flight)",
+  );
 }
 
 function outOfTime(): OperatorError {

@@ -1,21 +1,13 @@
 // Whether values can be decrypted. Only those are asked about that an edit changes; a value is dropped as soon as it is
 // there. What a key service cannot say now is no fault of the value: it counts as unchecked.
 import { isDeepStrictEqual } from "node:util";
-import { asOperatorError, OperatorError } from "../base/errors.ts";
+import { type ErrorCode, OperatorError } from "../base/errors.ts";
 import type { DecryptCall, Decryptor } from "../kms/cipher.ts";
 import type { TenancyPolicy } from "../policy/policy.ts";
 import { decrypt, type EntryFailure, keyChoiceOf } from "../sync/decrypt.ts";
 import { includedSource, type ResolvedEntry, resolveSource } from "../sync/resolve.ts";
-import { mapAt, ownEntries, readSubject, type Subject, textAt } from "./subject.ts";
-
-/** Who knows which objects include a Partial. */
-export interface Includers {
-  /**
-   * The KMSVaultSecrets of a namespace, as the API server returns them.
-   * @throws OperatorError `KubernetesError` when they cannot be known
-   */
-  list(namespace: string, signal: AbortSignal): Promise<readonly unknown[]>;
-}
+import { type Includers, maxIncluders } from "./includers.ts";
+import { ownEntries, type Subject } from "./subject.ts";
 
 export interface ValueTools {
   readonly decryptor: Decryptor;
@@ -41,8 +33,8 @@ export interface CheckedValues {
   readonly unchecked: readonly EntryFailure[];
 }
 
-/** How many including objects a Partial's value is tried for. */
-const maxIncluders = 5;
+/** Troubles that may come of what a Partial alone does not say: context, binding, key, role. */
+const ofMissingWords: readonly ErrorCode[] = ["DecryptingError", "KeyNotAllowed", "KMSAccessDenied"];
 
 /** @throws only what is a bug */
 export async function checkValues(check: ValueCheck, tools: ValueTools): Promise<CheckedValues> {
@@ -83,16 +75,15 @@ async function retriedAsIncluded(
   tools: ValueTools,
   call: DecryptCall,
 ): Promise<readonly EntryFailure[]> {
-  const mayHelp = failures.filter(({ error }) => error.code === "DecryptingError" || error.code === "KMSAccessDenied");
-  if (mayHelp.length === 0) return failures;
-  const includers = await includersOf(subject, tools, signal);
+  let open = new Set(failures.filter(({ error }) => ofMissingWords.includes(error.code)).map(({ key }) => key));
+  if (open.size === 0) return failures;
+  const includers = await tools.includers.of(subject, signal);
   if (includers instanceof OperatorError) {
-    return failures.map((failure) => (mayHelp.includes(failure) ? { key: failure.key, error: includers } : failure));
+    return failures.map((failure) => (open.has(failure.key) ? { key: failure.key, error: includers } : failure));
   }
   const left = new Map(failures.map(({ key, error }) => [key, error]));
-  let open = new Set(mayHelp.map(({ key }) => key));
   const doubts = new Map<string, OperatorError>();
-  for (const includer of includers.slice(0, maxIncluders)) {
+  for (const includer of includers) {
     if (open.size === 0) break;
     const entries = resolveSource(includedSource(subject.spec, includer.spec), {
       metadata: includer,
@@ -109,45 +100,12 @@ async function retriedAsIncluded(
   });
 }
 
-/** Those that may be asked for: what the policy refuses gets nothing decrypted. */
-async function includersOf(
-  { namespace, name }: Subject,
-  { includers, policy }: ValueTools,
-  signal: AbortSignal,
-): Promise<readonly Subject[] | OperatorError> {
-  try {
-    const objects = await includers.list(namespace, signal);
-    // A namespace may hold thousands of others: only those that include it are read.
-    return objects
-      .filter((object) => includes(object, name))
-      .map((object) => {
-        const its = textAt(mapAt(object, "metadata"), "name");
-        return readSubject(object, { kind: "KMSVaultSecret", namespace, name: its });
-      })
-      .filter(({ rawSpec }) => policy.refusals({ namespace, spec: rawSpec }).length === 0);
-  } catch (error) {
-    const { code, message } = asOperatorError(error);
-    if (code === "InternalError" && !signal.aborted) throw error;
-    const why = signal.aborted ? "there was no answer in time" : message;
-    return new OperatorError(
-      "KubernetesError",
-      `it does not decrypt as the Partial alone says, and what includes the Partial is not known: ${why}`,
-      { cause: error },
-    );
-  }
-}
-
-function includes(object: unknown, partial: string): boolean {
-  const names = mapAt(object, "spec")?.includeSecrets;
-  return Array.isArray(names) && names.includes(partial);
-}
-
 function explained(error: OperatorError, count: number): OperatorError {
-  const tried = Math.min(count, maxIncluders);
+  const tried = count < maxIncluders ? count : `the first ${count}`;
   const why =
     count === 0
-      ? "; no KMSVaultSecret includes this Partial yet: if the value is encrypted with that one's secretContext or bindContext, create that one first"
-      : `; nor does it decrypt with what the including KMSVaultSecrets add (${tried} of ${count} tried)`;
+      ? "; no KMSVaultSecret includes this Partial yet: if it lacks that one's secretContext, bindContext or kmsKeyId, create that one first"
+      : `; nor does it decrypt with what the including KMSVaultSecrets add (${tried} tried)`;
   return new OperatorError(error.code, error.message + why, { cause: error, retry: error.retry });
 }
 
@@ -159,6 +117,7 @@ function sorted(failures: readonly EntryFailure[]): CheckedValues {
 }
 
 /** Somebody else's trouble, which may pass by itself: it says nothing of the value. */
-function isDoubt(error: OperatorError): boolean {
-  return error.retry === "backoff";
+function isDoubt({ code, retry }: OperatorError): boolean {
+  // That somebody may bring the key of a value makes it none that decrypts.
+  return retry === "backoff" && code !== "DecryptingError";
 }

@@ -8,7 +8,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from "vit
 import { OperatorError } from "../../src/base/errors.ts";
 import { awsService } from "../../src/kms/aws-values.ts";
 import type { KeyService } from "../../src/kms/providers.ts";
-import { type AwsKms, createAwsKms } from "../../src/kms/aws.ts";
+import { type AwsKms, type AwsKmsOptions, createAwsKms } from "../../src/kms/aws.ts";
 import type { DecryptCall, EncryptionContext } from "../../src/kms/cipher.ts";
 import { readMessage } from "../../src/kms/message-format.ts";
 import { type KmsEmulator, startKmsEmulator } from "../../src/kms/emulator/emulator.ts";
@@ -121,10 +121,10 @@ test("messages that share a data key cost one call together, in one object", asy
   expect(await decryptCalls()).toBe(1);
 });
 
-test("nothing is kept: the same object asks again, and another object asks for itself", async () => {
+test("a data key is kept for one object and one pass over it alone", async () => {
   const { encryptionContext } = vectorOf("cached-1");
   const call: DecryptCall = {};
-  for (const each of [call, call, {}]) await decrypt(messageOf("cached-1"), encryptionContext, each);
+  for (const each of [call, call, {}, {}]) await decrypt(messageOf("cached-1"), encryptionContext, each);
   expect(await decryptCalls()).toBe(3);
 });
 
@@ -176,13 +176,100 @@ describe("the data key that is asked for", () => {
     expect(await asked(region)).toBe(expected);
   });
 
+  const [first = "", europe = "", other = ""] = dataKeys.map(({ keyName }) => keyName);
+  const idOf = (arn: string) => arn.slice(arn.lastIndexOf("/") + 1);
+  const message = messageOf("several-data-keys");
+  const plaintext = plaintextOf(vectorOf("several-data-keys")).toString();
+
+  /** With the given settings: what the message holds, and how often KMS was asked. */
+  async function opened(
+    options: AwsKmsOptions,
+    call: DecryptCall = {},
+  ): Promise<{ readonly text: string; readonly calls: number }> {
+    const { region, allowedKeys } = options;
+    const its = createAwsKms({ endpoint: emulator.url, ...options });
+    try {
+      const itsService = awsService({ kms: its, region, allowedKeys });
+      const request = { encryptedSecret: message.toString("base64"), encryptionContext: {} };
+      const text = Buffer.from((await itsService.decrypt(request, call)).open()).toString();
+      return { text, calls: await decryptCalls() };
+    } finally {
+      its.close();
+    }
+  }
+
   test("opens the message there", async () => {
-    const europe = createAwsKms({ endpoint: emulator.url, region: "eu-west-1" });
-    const encryptedSecret = messageOf("several-data-keys").toString("base64");
-    const there = awsService({ kms: europe, region: "eu-west-1" });
-    const plaintext = await there.decrypt({ encryptedSecret, encryptionContext: {} }, {});
-    expect(plaintextOf(vectorOf("several-data-keys")).equals(plaintext.open())).toBe(true);
-    europe.close();
+    expect(await opened({ region: "eu-west-1" })).toEqual({ text: plaintext, calls: 1 });
+  });
+
+  test("is one that may be used, whoever says so", async () => {
+    const far = "arn:aws:kms:us-east-1:000000000000:key/00000000-0000-0000-0000-000000000000";
+    for (const list of [[other], [idOf(other)], [far, other], [far, idOf(other)]]) {
+      for (const [options, call] of [
+        [{ allowedKeys: list }, {}],
+        [{}, { allowedKeys: list }],
+        [{ allowedKeys: [first, other] }, { allowedKeys: [...list, europe] }],
+      ] as const) {
+        await client.reset();
+        expect(await opened({ region: "us-east-1", ...options }, call)).toEqual({ text: plaintext, calls: 1 });
+      }
+    }
+  });
+
+  test("is that of a key id", async () => {
+    expect(await opened({ region: "us-east-1" }, { keyId: idOf(other) })).toEqual({ text: plaintext, calls: 1 });
+  });
+
+  test("is that of the only key that may be used, wherever that is", async () => {
+    for (const [options, call] of [
+      [{ allowedKeys: [europe] }, {}],
+      [{}, { allowedKeys: [europe] }],
+    ] as const) {
+      await client.reset();
+      expect(await opened({ region: "us-east-1", ...options }, call)).toEqual({ text: plaintext, calls: 1 });
+    }
+  });
+
+  test("is the next one when KMS refuses the first: of an alias, of a disabled key, of another region", async () => {
+    const alias = "alias/the-other";
+    await client.alias(alias, idOf(other));
+    expect(await opened({ region: "us-east-1" }, { keyId: alias })).toEqual({ text: plaintext, calls: 2 });
+    await client.reset();
+    await client.disable(idOf(first));
+    expect(await opened({ region: "us-east-1" })).toEqual({ text: plaintext, calls: 2 });
+    await client.reset();
+    // Only AWS's SDK knows the region.
+    vi.stubEnv("AWS_REGION", "eu-west-1");
+    expect(await opened({})).toEqual({ text: plaintext, calls: 2 });
+    vi.stubEnv("AWS_REGION", awsEnvironment.AWS_REGION);
+    await client.enable(idOf(first));
+  });
+
+  test("is asked for once by messages that share it, also when it is not the first", async () => {
+    const its = awsService({ kms, region: "us-east-1" });
+    const call = { keyId: "alias/shared" };
+    await client.alias(call.keyId, idOf(other));
+    const request = { encryptedSecret: message.toString("base64"), encryptionContext: {} };
+    await Promise.all(Array.from({ length: 20 }, () => its.decrypt(request, call)));
+    expect(await decryptCalls()).toBe(2);
+  });
+
+  test("is none: what may pass by itself, or a key that is there and may not be used, is what is told", async () => {
+    const refusal = (options: AwsKmsOptions, call: DecryptCall) =>
+      opened({ region: "us-east-1", ...options }, call).catch((error: unknown) => error);
+    const stranger = "arn:aws:kms:us-east-1:000000000000:key/00000000-0000-0000-0000-000000000000";
+    expect(await refusal({ allowedKeys: [stranger, "alias/nobody"] }, {})).toMatchObject({ code: "KeyNotAllowed" });
+    await client.disable(idOf(first));
+    expect(await refusal({}, { allowedKeys: [stranger, "alias/nobody"] })).toMatchObject({ code: "KeyNotAllowed" });
+    await client.disable(idOf(other));
+    expect(await refusal({}, {})).toMatchObject({
+      code: "DecryptingError",
+      message: expect.stringContaining("disabled"),
+    });
+    await client.faults({ accessDenied: true });
+    expect(await refusal({}, {})).toMatchObject({ code: "KMSAccessDenied", retry: "backoff" });
+    await client.reset();
+    for (const key of [first, other]) await client.enable(idOf(key));
   });
 });
 

@@ -1,5 +1,13 @@
 // KMS from the tests' side: the AWS SDK for keys and ciphertexts, the emulator's admin routes for faults and counts.
-import { CreateKeyCommand, DescribeKeyCommand, EncryptCommand, KMSClient } from "@aws-sdk/client-kms";
+import {
+  CreateAliasCommand,
+  CreateKeyCommand,
+  DescribeKeyCommand,
+  DisableKeyCommand,
+  EnableKeyCommand,
+  EncryptCommand,
+  KMSClient,
+} from "@aws-sdk/client-kms";
 import type { CallCounts, FaultSettings } from "../../src/kms/emulator/faults.ts";
 import { JsonClient } from "./http.ts";
 import type { KmsInfo } from "./kms.ts";
@@ -37,6 +45,19 @@ export class KmsTestClient {
     const { KeyMetadata: key } = await this.#sdk.send(new DescribeKeyCommand({ KeyId: keyId }));
     if (key?.Arn === undefined) throw new Error("DescribeKey returned no ARN");
     return key.Arn;
+  }
+
+  /** @param name `alias/…` */
+  async alias(name: string, keyId: string): Promise<void> {
+    await this.#sdk.send(new CreateAliasCommand({ AliasName: name, TargetKeyId: keyId }));
+  }
+
+  async disable(keyId: string): Promise<void> {
+    await this.#sdk.send(new DisableKeyCommand({ KeyId: keyId }));
+  }
+
+  async enable(keyId: string): Promise<void> {
+    await this.#sdk.send(new EnableKeyCommand({ KeyId: keyId }));
   }
 
   /** @returns the ciphertext blob in base64, as it stands in `encryptedSecret` */

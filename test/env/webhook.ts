@@ -111,7 +111,9 @@ export async function installConfiguration(
   { url, caPem }: { readonly url: string; readonly caPem?: string },
   { namespace, name = uniqueName("webhook"), changes = {} }: InstallOptions,
 ): Promise<AsyncDisposable> {
-  const shipped = parse(readFileSync(join(root, "deploy", "webhook", "configuration.yaml"), "utf8")) as Manifest & {
+  const shipped = parse(
+    readFileSync(join(root, "deploy", "webhook", "webhookconfiguration.yaml"), "utf8"),
+  ) as Manifest & {
     readonly webhooks: readonly [{ readonly namespaceSelector: object }];
   };
   const [entry] = shipped.webhooks;

@@ -34,6 +34,15 @@ test("kubectl apply takes the CRDs, and those of deploy/ all together with the r
   expect(sampled.length).toBeGreaterThanOrEqual(4);
 });
 
+test("kubectl apply takes deploy/webhook as a whole, what the API server is to call before it is told to", async () => {
+  const files = join(import.meta.dirname, "..", "..", "deploy", "webhook");
+  const lines = await kubectl("apply", "--dry-run=client", "--validate=strict", "-f", files);
+  const kinds = lines.map((line) => line.split("/")[0]);
+  expect(kinds.slice(-1)).toEqual(["validatingwebhookconfiguration.admissionregistration.k8s.io"]);
+  expect(kinds).toContain("poddisruptionbudget.policy");
+  expect(kinds.lastIndexOf("rolebinding.rbac.authorization.k8s.io")).toBeLessThan(kinds.indexOf("deployment.apps"));
+});
+
 describe("accepted as the original's manifests have it:", () => {
   test.each<[string, object]>([
     [

@@ -6,7 +6,7 @@ import { readFileSync } from "node:fs";
 import { readFile, symlink, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { promisify } from "node:util";
-import { afterAll, beforeAll, expect, inject, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, inject, test } from "vitest";
 import { parse } from "yaml";
 import { generateX25519Identity, identityToRecipient } from "age-encryption";
 import { awsEnvironment } from "../env/kms-client.ts";
@@ -50,7 +50,7 @@ function section(title: string): string {
   return found;
 }
 
-/** The one block of a language in a section. */
+/** The first block of a language in a section; the language may have a word of its own behind it. */
 function block(title: string, language: string): string {
   const [, text] = new RegExp(`^\`\`\`${language}\\b.*\n([^]*?)^\`\`\``, "m").exec(section(title)) ?? [];
   if (text === undefined) throw new Error(`section ${title} has no ${language} block`);
@@ -78,14 +78,14 @@ async function run(program: string, args: readonly string[]): Promise<string> {
   return readFile(files.path("value.txt"), "utf8");
 }
 
-/** Applies an object as the section has it, and looks for the value in Vault. */
-async function expectSynced(name: string, title: string, encryptedSecret: string): Promise<void> {
+/** Applies an object as the section has it (with more in `spec`), and looks for the value in Vault. */
+async function expectSynced(name: string, title: string, encryptedSecret: string, spec: object = {}): Promise<void> {
   const named = Object.entries(readers).reduce(
     (text, [word, value]) => text.replace(word, value),
     block(title, "yaml"),
   );
   const path = `${world.v2}/data/${name}`;
-  await world.sync(name, { path, ...parse(named), secrets: [{ key: "k", encryptedSecret }] });
+  await world.sync(name, { path, ...parse(named), ...spec, secrets: [{ key: "k", encryptedSecret }] });
   expect(await world.atV2(name)).toEqual({ k: "the secret of the page" });
 }
 
@@ -111,12 +111,32 @@ test("Long values, and many for one call", async () => {
   await expectSynced("long", title, await run(process.execPath, [files.path("encrypt.mjs")]));
 });
 
-test.runIf(isInstalled("aws"))("Binding values to their place", async () => {
+describe("Binding values to their place", () => {
   const title = "Binding values to their place";
-  const command = block(title, "sh").replace("namespace=shop", `namespace=${world.namespace}`);
-  const value = await run("sh", ["-euc", command]);
-  await expectSynced("bound", title, value);
-  const secrets = [{ key: "k", encryptedSecret: value }];
-  await world.apply("copied", { path: `${world.v2}/data/copied`, ...parse(block(title, "yaml")), secrets });
-  await world.untilReady("copied", "DecryptingError");
+  const here = (text: string) => text.replace(/(namespace"?[=:] ?"?)shop/, `$1${world.namespace}`);
+
+  async function expectBound(value: string, spec: object = {}): Promise<void> {
+    await expectSynced("bound", title, value, spec);
+    const secrets = [{ key: "k", encryptedSecret: value }];
+    const copy = { path: `${world.v2}/data/copied`, ...parse(block(title, "yaml")), ...spec, secrets };
+    await world.apply("copied", copy);
+    await world.untilReady("copied", "DecryptingError");
+  }
+
+  test.runIf(isInstalled("aws"))("AWS KMS", async () => {
+    await expectBound(await run("sh", ["-euc", here(block(title, "sh bind"))]));
+  });
+
+  test("the Encryption SDK", async () => {
+    const script = block("Long values, and many for one call", "js");
+    const bound = script.replace(/encryptionContext: \{.*?\}/, here(block(title, "js bind")).trim());
+    expect(bound).not.toBe(script);
+    await writeFile(files.path("bind.mjs"), bound);
+    await expectBound(await run(process.execPath, [files.path("bind.mjs")]));
+  });
+
+  test("Vault transit", async () => {
+    const value = await run("sh", ["-euc", here(block(title, "sh bind-transit"))]);
+    await expectBound(value, { kmsKeyId: "transit/shop" });
+  });
 });

@@ -63,7 +63,7 @@ const cases: readonly Case[] = [
     message: /is only the mount; add the secret's own path below it/,
   },
   {
-    what: "a dot (the API server refuses two)",
+    what: "one dot; the API server refuses two",
     path: () => `${scene.v2}/data/./app`,
     reason: "InvalidPath",
     message: /write spec.path as mount\/secret/,

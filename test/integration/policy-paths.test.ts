@@ -8,6 +8,7 @@ import { kmsVaultSecret } from "../gen/manifests.ts";
 import { type MountedPolicy, mountedPolicy, newTenant, type Tenant } from "./policy-scene.ts";
 import { openWorld, untilOlder, type World } from "./world.ts";
 
+const finalizer = "delete.k8s.patoarvizu.dev";
 let world: World;
 let policy: MountedPolicy;
 /** The rules that are, as JSON. */
@@ -19,15 +20,19 @@ beforeAll(async () => {
   [one, two] = await Promise.all([newTenant(world), newTenant(world)]);
   policy = await mountedPolicy(ownPlaces());
   inForce = JSON.stringify(ownPlaces());
-  await world.start({
-    args: ["--sync-period-seconds=0", `--policy=${policy.file}`],
-    env: { WATCH_NAMESPACE: `${one.namespace},${two.namespace}` },
-  });
+  await world.start(startOptions());
 });
 afterAll(async () => {
   await world[Symbol.asyncDispose]();
   await policy[Symbol.asyncDispose]();
 });
+
+function startOptions() {
+  return {
+    args: ["--sync-period-seconds=0", `--policy=${policy.file}`],
+    env: { WATCH_NAMESPACE: `${one.namespace},${two.namespace}` },
+  };
+}
 
 /** Each tenant has what lies below its name, on the KV v2 mount. */
 function ownPlaces(): readonly object[] {
@@ -138,6 +143,38 @@ test("a broken file keeps the last good policy, and says so, until it is in orde
   await policy.swap(ownPlaces());
   await eventually(() => expect(told("policy file is in order again")).toHaveLength(1));
   expect(await world.operator.metric("kms_vault_operator_policy_valid")).toBe(1);
+});
+
+describe("an object that was denied all along goes when it is deleted, and Vault hears nothing of it", () => {
+  /** Of another tenant by its text; and so as only Vault knows where the mount ends. */
+  const paths = () => ({ text: pathOf(two, "never"), mount: `${world.v2}/data/data/${one.namespace}/never` });
+
+  test.each(["text", "mount"] as const)("looked at by a process that is no more, refused by its %s", async (by) => {
+    const name = `never-${by}`;
+    await one.apply(name, { path: paths()[by] }, { finalizers: [finalizer] });
+    await one.settled(name, "PolicyDenied");
+    const since = await world.mark();
+    await world.operator.stop();
+    await one.delete(name);
+    await world.start(startOptions());
+    await one.untilGone(name);
+    expect((await world.asked(since)).filter(({ path }) => path.includes("never"))).toEqual([]);
+    expect(released(name)).toMatchObject([{ reason: expect.stringContaining("there is no record") }]);
+  });
+
+  test("never looked at", async () => {
+    await world.operator.stop();
+    const since = await world.mark();
+    await one.apply("unseen", { path: paths().text, deletionPolicy: "Destroy" }, { finalizers: [finalizer] });
+    await one.delete("unseen");
+    await world.start(startOptions());
+    await one.untilGone("unseen");
+    expect((await world.asked(since)).filter(({ path }) => path.includes("never"))).toEqual([]);
+  });
+
+  function released(name: string) {
+    return told("object left a place").filter(({ object }) => object === `${one.namespace}/${name}`);
+  }
 });
 
 describe("places from before that are denied now", () => {

@@ -29,6 +29,8 @@ export interface FrontOptions {
   readonly inPlace?: InPlace;
   /** Added to what is passed on. */
   readonly headers?: Readonly<Record<string, string>>;
+  /** What is passed on in place of a body of JSON. */
+  readonly rewrite?: (body: object) => object;
 }
 
 export interface Front extends AsyncDisposable {
@@ -42,14 +44,14 @@ export interface Front extends AsyncDisposable {
 
 /** Listens until it is disposed of. */
 export async function startFront(vault: Pick<Server, "address" | "caPem">, options: FrontOptions = {}): Promise<Front> {
-  const { tls, socketPath, inPlace = () => false, headers = {} } = options;
+  const { tls, socketPath, inPlace = () => false, headers = {}, rewrite = (body) => body } = options;
   const agent = new Agent({ allowH2: false, connect: { ca: vault.caPem } });
   const arrived: Arrived[] = [];
   const listener: RequestListener = (incoming, response) => {
     const token = incoming.headers["x-vault-token"]?.toString();
     arrived.push({ method: incoming.method ?? "", path: incoming.url ?? "", token, client: clientOf(incoming) });
     if (inPlace(response, incoming)) return;
-    passOn(incoming, response, { origin: vault.address, agent, added: headers }).catch((error: unknown) => {
+    passOn(incoming, response, { origin: vault.address, agent, added: headers, rewrite }).catch((error: unknown) => {
       response.destroy(error as Error);
     });
   };
@@ -79,12 +81,20 @@ function clientOf({ socket }: IncomingMessage): string | undefined {
   return Array.isArray(name) ? name.join() : name;
 }
 
+interface Passing {
+  readonly origin: string;
+  readonly agent: Agent;
+  readonly added: Readonly<Record<string, string>>;
+  readonly rewrite: (body: object) => object;
+}
+
 async function passOn(
   incoming: IncomingMessage,
   response: ServerResponse,
-  { origin, agent, added }: { origin: string; agent: Agent; added: Readonly<Record<string, string>> },
+  { origin, agent, added, rewrite }: Passing,
 ): Promise<void> {
-  const body = Buffer.concat(await incoming.toArray());
+  const text = Buffer.concat(await incoming.toArray()).toString();
+  const body = text === "" ? "" : JSON.stringify(rewrite(JSON.parse(text)));
   const own = ["host", "connection", "content-length", "transfer-encoding", "proxy-connection"];
   const headers = Object.fromEntries(Object.entries(incoming.headers).filter(([name]) => !own.includes(name)));
   // A proxy is asked for the whole URL.
@@ -93,7 +103,7 @@ async function passOn(
     method: incoming.method ?? "GET",
     dispatcher: agent,
     headers: { ...headers, ...added },
-    ...(body.length > 0 && { body }),
+    ...(body !== "" && { body }),
   });
   const { location, "content-type": type } = answer.headers;
   response.writeHead(answer.statusCode, {

@@ -7,7 +7,8 @@ import { createDecryptor, type KmsOptions } from "../../src/kms/factory.ts";
 import { privateVault } from "../env/private.ts";
 import { uniqueName } from "../env/unique.ts";
 import { withFiles } from "./temporary-files.ts";
-import { Admin, vaultOn } from "./vault-fixture.ts";
+import { Admin, type Server, vaultOn } from "./vault-fixture.ts";
+import { startFront } from "./vault-front.ts";
 import { openWorld, type World } from "./world.ts";
 
 const server = inject("stack").vault;
@@ -34,7 +35,7 @@ async function encrypt(plaintext: string, { key = `${mount}/encrypt/shop`, body 
 }
 
 /** As whoever has the token; the root token by default. */
-function decryptorAs(token = server.rootToken, options: KmsOptions = {}, to = server): Decryptor {
+function decryptorAs(token = server.rootToken, options: KmsOptions = {}, to: Server = server): Decryptor {
   const { vault, logs: logger } = vaultOn(to, { env: { VAULT_TOKEN: token } });
   opened.push(vault);
   const transit = vault.transit({ method: "token", namespace: "" });
@@ -45,6 +46,23 @@ async function open(decryptor: Decryptor, encryptedSecret: string, keyId?: strin
   const call = keyId === undefined ? {} : { keyId };
   return Buffer.from((await decryptor.decrypt({ encryptedSecret, encryptionContext }, call)).open()).toString();
 }
+
+test("a Vault that passes over associated data, as those before 1.13 did, binds no value", async () => {
+  const { vault, logs: logger } = vaultOn(server, { env: { VAULT_TOKEN: server.rootToken } });
+  opened.push(vault);
+  const real = vault.transit({ method: "token", namespace: "" });
+  const transit = {
+    decrypt: ({ key, ciphertext }: Parameters<typeof real.decrypt>[0], signal?: AbortSignal) =>
+      real.decrypt({ key, ciphertext }, signal),
+  };
+  const old = createDecryptor({}, { clock: systemClock, logger, report: () => {}, transit });
+  const value = await encrypt("bound to nothing");
+  await expect(open(old, value, `${mount}/shop`, context)).rejects.toMatchObject({
+    code: "DecryptingError",
+    message: expect.stringContaining("bound to nothing"),
+  });
+  expect(await open(old, value, `${mount}/shop`)).toBe("bound to nothing");
+});
 
 describe("the key", () => {
   test("is the one that the object names, whatever the depth of its mount; else the operator's", async () => {
@@ -155,6 +173,63 @@ describe("what a value is bound to", () => {
     }
   });
 
+  const bound = `${mount}/shop`;
+
+  test("is believed of no Vault that ignores it, whole or damaged", async () => {
+    // Vault before 1.13 does not know the member.
+    const rewrite = (body: object) =>
+      Object.fromEntries(Object.entries(body).filter(([name]) => name !== "associated_data"));
+    await using front = await startFront(server, { rewrite });
+    const decryptor = decryptorAs(server.rootToken, {}, { ...server, address: front.address });
+    const unbound = await encrypt("unbound");
+    for (const value of [unbound, unbound.slice(0, -8) + "AAAAAAA=", unbound]) {
+      const failure = await open(decryptor, value, bound, context).catch((error: unknown) => error);
+      expect(failure).toMatchObject({ code: "DecryptingError" });
+      if (value !== unbound) continue;
+      expect(failure).toMatchObject({
+        message: expect.stringMatching(/bound to nothing.*Vault 1\.13.*OpenBao.*aes256-gcm96/),
+      });
+    }
+    expect(await open(decryptor, unbound, bound)).toBe("unbound");
+  });
+
+  test("is asked about once for each key, by another request with the same value, once that is known to be whole", async () => {
+    await using front = await startFront(server);
+    const decryptor = decryptorAs(server.rootToken, {}, { ...server, address: front.address });
+    const values = await Promise.all(["a", "b", "c"].map((each) => encrypt(each, { body: associated })));
+    const found = await Promise.all(values.map((value) => open(decryptor, value, bound, context)));
+    expect(found).toEqual(["a", "b", "c"]);
+    expect(await open(decryptor, values[0] ?? "", bound, context)).toBe("a");
+    const paths = front.arrived.map(({ path }) => path);
+    expect(paths.filter((path) => path.includes("/sys/internal/"))).toHaveLength(1);
+    expect(paths.filter((path) => path.endsWith("/decrypt/shop"))).toHaveLength(5);
+  });
+
+  test("is not believed of a Vault that says that it ignores it", async () => {
+    await using front = await startFront(server, {
+      inPlace: (response, { url }) => {
+        if (url?.includes("/decrypt/") !== true) return false;
+        const warnings = ["Endpoint ignored these unrecognized parameters: [associated_data]"];
+        response.end(JSON.stringify({ request_id: "", data: { plaintext: "YQ==" }, warnings }));
+        return true;
+      },
+    });
+    const decryptor = decryptorAs(server.rootToken, {}, { ...server, address: front.address });
+    await expect(open(decryptor, await encrypt("a"), bound, context)).rejects.toMatchObject({
+      message: expect.stringMatching(/passes over.*Vault 1\.13/),
+    });
+  });
+
+  test.each(["rsa-2048", "rsa-4096"])("is nothing to a key that takes none (%s)", async (type) => {
+    const name = `unbinding-${type}`;
+    await admin.send("POST", `${mount}/keys/${name}`, { type });
+    const value = await encrypt("a", { key: `${mount}/encrypt/${name}` });
+    expect(await open(decryptorAs(), value, `${mount}/${name}`)).toBe("a");
+    await expect(open(decryptorAs(), value, `${mount}/${name}`, context)).rejects.toMatchObject({
+      code: "DecryptingError",
+    });
+  });
+
   test("cannot be a derived key's", async () => {
     await admin.send("POST", `${mount}/keys/derived`, { type: "aes256-gcm96", derived: true });
     const body = { context: Buffer.from("x").toString("base64") };
@@ -222,6 +297,30 @@ describe("Vault's refusals", () => {
     const request = { encryptedSecret: await encrypt("a"), encryptionContext: {} };
     await expect(decryptorAs().decrypt(request, call)).rejects.toMatchObject({ code: "KMSUnavailable" });
   });
+});
+
+test("a Vault that hangs holds nearly all workers up for less than 5 s, and heals", async () => {
+  const value = await encrypt("a");
+  const keyId = `${mount}/shop`;
+  let isHanging = false;
+  await using front = await startFront(server, { inPlace: () => isHanging });
+  const decryptor = decryptorAs(server.rootToken, { maxInFlight: 10 }, { ...server, address: front.address });
+  expect(await open(decryptor, value, keyId)).toBe("a");
+  isHanging = true;
+  const since = performance.now();
+  const codes = new Set<unknown>();
+  const worker = async () => {
+    for (let object = 0; object < 3; object += 1) {
+      codes.add(await open(decryptor, value, keyId).catch(({ code }: { readonly code: string }) => code));
+    }
+    return performance.now() - since;
+  };
+  const heldUpMs = (await Promise.all(Array.from({ length: 10 }, worker))).toSorted((one, other) => one - other);
+  expect([...codes]).toEqual(["KMSUnavailable"]);
+  // One goes on trying.
+  expect(heldUpMs.at(-2)).toBeLessThan(5_000);
+  isHanging = false;
+  expect(await open(decryptor, value, keyId)).toBe("a");
 });
 
 describe("the operator", () => {

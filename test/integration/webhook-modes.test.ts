@@ -1,6 +1,8 @@
 // --decrypt: what becomes of values that cannot be decrypted when they are not to be denied.
+import { Encrypter, generateX25519Identity, identityToRecipient } from "age-encryption";
 import { expect, test } from "vitest";
 import { denial, openReviewScene } from "./review-scene.ts";
+import { withFiles } from "./temporary-files.ts";
 
 const badBase64 = { key: "malformed", encryptedSecret: "no base64!" };
 
@@ -28,4 +30,16 @@ test("beyond the webhook's own limit on requests to KMS values are let through u
   const warnings = await scene.warnings(scene.secret("flood", { secrets }));
   expect(warnings).toEqual([expect.stringMatching(/not checked, KMSThrottled: keys .*the webhook's own limit/)]);
   expect(await scene.decryptions()).toBeLessThan(secrets.length);
+});
+
+test("a value for somebody else's age key is denied, though the key may be brought later", async () => {
+  const [ours, theirs] = [await generateX25519Identity(), await generateX25519Identity()];
+  await using files = await withFiles({ "keys.txt": ours });
+  await using scene = await openReviewScene({ args: [`--age-key-file=${files.path("keys.txt")}`] });
+  const encrypter = new Encrypter();
+  encrypter.addRecipient(await identityToRecipient(theirs));
+  const encryptedSecret = Buffer.from(await encrypter.encrypt("theirs")).toString("base64");
+  expect(await denial(scene.create("age", { secrets: [{ key: "k", encryptedSecret }] }))).toMatch(
+    /^Error decrypting key k in KMSVaultSecret age: .*encrypted for another recipient/,
+  );
 });

@@ -29,7 +29,7 @@ test("its values may be encrypted with the context of the object that includes i
   expect(await scene.decryptions()).toBe(2);
   const foreign = await scene.entry("k", "v", { app: "another" });
   expect(await denial(scene.editPartial("shared", { spec: { secrets: [foreign] } }))).toMatch(
-    /^Error decrypting key k in KMSVaultSecret shared: .*nor .* the including KMSVaultSecrets add \(1 of 1 tried\)/,
+    /^Error decrypting key k in KMSVaultSecret shared: .*nor .* the including KMSVaultSecrets add \(1 tried\)/,
   );
 });
 
@@ -53,6 +53,6 @@ test("of many including objects five are tried", async () => {
   }
   await scene.kms.reset();
   const secrets = [await scene.entry("k", "v", { of: "nobody" })];
-  expect(await denial(scene.createPartial("many", { secrets }))).toMatch(/\(5 of 7 tried\)/);
+  expect(await denial(scene.createPartial("many", { secrets }))).toMatch(/\(the first 5 tried\)/);
   expect(await scene.decryptions()).toBe(6);
 });

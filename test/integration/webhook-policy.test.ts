@@ -1,28 +1,23 @@
 // The tenancy policy under review: the reconciler's own code says what is refused, before anything is stored.
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { eventually } from "../env/eventually.ts";
+import { type MountedPolicy, mountedPolicy } from "./policy-scene.ts";
 import { denial, openReviewScene, type ReviewScene } from "./review-scene.ts";
 
-const directory = mkdtempSync(join(tmpdir(), "policy-"));
-const file = join(directory, "policy.yaml");
+let mounted: MountedPolicy;
 let scene: ReviewScene;
 
 beforeAll(async () => {
-  writeFileSync(file, policy({ require: { bindContext: "Namespace" } }));
-  scene = await openReviewScene({ args: [`--policy=${file}`] });
+  mounted = await mountedPolicy(policy({ require: { bindContext: "Namespace" } }));
+  scene = await openReviewScene({ args: [`--policy=${mounted.file}`] });
 });
 afterAll(async () => {
   await scene[Symbol.asyncDispose]();
-  rmSync(directory, { recursive: true });
+  await mounted[Symbol.asyncDispose]();
 });
 
-function policy(rule: object): string {
-  return JSON.stringify({
-    rules: [{ name: "tenants", namespaces: { names: ["*"] }, vaultPaths: ["secret/{{namespace}}/**"], ...rule }],
-  });
+function policy(rule: object): object[] {
+  return [{ name: "tenants", namespaces: { names: ["*"] }, vaultPaths: ["secret/{{namespace}}/**"], ...rule }];
 }
 
 test("what it refuses is denied with the rest, and nothing is decrypted in the object's name", async () => {
@@ -45,7 +40,7 @@ test("what it allows passes; a change of the policy counts at once, and does not
   const bound = await scene.entry("k", "v", { "k8s.patoarvizu.dev/namespace": scene.namespace });
   const manifest = scene.secret("ours", { path, bindContext: "Namespace", secrets: [bound] });
   expect(await scene.warnings(manifest)).toEqual([]);
-  writeFileSync(file, policy({ vaultPaths: ["secret/{{namespace}}/only/**"] }));
+  await mounted.swap(policy({ vaultPaths: ["secret/{{namespace}}/only/**"] }));
   await eventually(() => expect(scene.webhook.output()).toContain("policy changed"));
   const refused = denial(scene.edit("ours", { spec: { path: `${path}/elsewhere` } }));
   expect(await refused).toMatch(/^PolicyDenied: /);
@@ -57,7 +52,7 @@ test("what it allows passes; a change of the policy counts at once, and does not
 test("labels of namespaces, which a policy may go by, are followed", async () => {
   const labels = { team: "shop" };
   await scene.kube.patch({ apiVersion: "v1", plural: "namespaces", name: scene.namespace }, { metadata: { labels } });
-  writeFileSync(file, policy({ namespaces: { labels }, vaultPaths: ["secret/{{label:team}}/**"] }));
+  await mounted.swap(policy({ namespaces: { labels }, vaultPaths: ["secret/{{label:team}}/**"] }));
   const good = scene.secret("labelled", { path: "secret/shop/x", secrets: [await scene.entry("k")] });
   await eventually(async () => expect(await scene.warnings(good, "--dry-run=server")).toEqual([]));
   const theirs = scene.create("not-labelled", { path: "secret/other/x", secrets: [await scene.entry("k")] });

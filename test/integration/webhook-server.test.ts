@@ -125,6 +125,29 @@ test("it goes on after a connection that breaks in the middle of a body", async 
   expect((await post(review(good))).status).toBe(200);
 });
 
+test("bodies that stay under way are bounded together, and are not waited for: others are refused until there is room", {
+  timeout: 30_000,
+}, async () => {
+  const large = JSON.stringify(review({ ...good, metadata: { annotations: { a: "a".repeat(3_900_000) } } }));
+  const headers = { "content-type": "application/json", "content-length": String(large.length) };
+  const statuses: (number | undefined)[] = [];
+  const stalled = Array.from({ length: 9 }, () => {
+    const request = httpsRequest(webhook.url, { method: "POST", ca: webhook.caPem, headers, agent: false });
+    request.once("response", (response) => statuses.push(response.resume().statusCode));
+    request.on("error", () => {});
+    request.write(large.slice(0, -1));
+    return request;
+  });
+  try {
+    await eventually(async () => expect((await post(large)).status).toBe(503));
+    expect((await post(review(good))).status).toBe(200);
+    await eventually(async () => expect((await post(large)).status).toBe(200), { timeoutMs: 15_000 });
+    expect(statuses).toContain(408);
+  } finally {
+    for (const request of stalled) request.destroy();
+  }
+});
+
 test("SIGTERM: what is under way is answered, nothing more is taken, exit code 0", async () => {
   await using kms = await privateKms();
   const keys = new KmsTestClient(kms.info);

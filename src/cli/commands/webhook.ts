@@ -1,7 +1,7 @@
 // `kms-vault-operator webhook`: answers the API server's reviews of objects before they are stored.
 import type { Command } from "commander";
 import type { Environment } from "../../config-reader.ts";
-import { variables, webhookFlags } from "../../config-reference.ts";
+import { webhookFlags, webhookVariables } from "../../config-reference-webhook.ts";
 import { loadWebhookConfig } from "../../config-webhook.ts";
 import { loadKubeAccess } from "../kube-connection.ts";
 import {
@@ -14,16 +14,13 @@ import {
 } from "../service-command.ts";
 import type { ServiceCommandOptions } from "./run.ts";
 
-/** Variables that the webhook reads, of those of the operator. */
-const read: readonly string[] = ["POD_NAMESPACE", "KUBECONFIG", "VAULT_NAMESPACE", "AWS_REGION", "AWS_DEFAULT_REGION"];
-
 /** The subcommand. Its arguments have been normalised (go-flags.ts). */
 export function webhookCommand({ env, flagProblems, onExit }: ServiceCommandOptions): Command {
   const command = serviceCommand({
     name: "webhook",
     description: "run the validating webhook: check objects before the API server stores them",
     flags: webhookFlags,
-    environment: environmentHelp(variables.filter(({ name }) => read.includes(name))),
+    environment: environmentHelp(webhookVariables),
   });
   return command.action(async () => onExit(await webhook(command, env, flagProblems)));
 }
