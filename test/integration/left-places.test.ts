@@ -104,7 +104,7 @@ describe.each(engines)("on KV %s", (engine) => {
     },
   );
 
-  test("a move that is taken back while it is under way removes nothing of the place that is named again", async () => {
+  test("a move that is taken back while its values are decrypted writes nothing and removes nothing", async () => {
     const name = `reverted-${engine}`;
     const path = `${world[engine]}/${name}-old`;
     await world.sync(name, { path, deletionPolicy: "Destroy", secrets: await world.entries({ k: "v" }) });
@@ -118,13 +118,10 @@ describe.each(engines)("on KV %s", (engine) => {
       await world.kms.faults({});
     }
     await world.settled(name);
-    await eventually(async () => expect(await world.at(engine, `${name}-new`)).toBeUndefined());
     await untilFormer(name, 0);
     expect(await world.at(engine, `${name}-old`)).toEqual({ k: "v" });
-    const removals = (await world.asked(mark)).filter(({ operation }) => operation === "delete");
-    expect(removals.filter(({ path: at }) => at.endsWith(`${name}-old`))).toEqual([]);
-    // The move had got as far as the new place.
-    expect(removals.filter(({ path: at }) => at.endsWith(`${name}-new`))).toHaveLength(1);
+    const changes = (await world.asked(mark)).filter(({ operation }) => operation !== "read");
+    expect(changes).toEqual([]);
   });
 });
 
