@@ -23,9 +23,8 @@ test.each([
     client: {
       list: <T>() =>
         isDown ? Promise.reject(fault) : Promise.resolve({ items: [namespace] } as unknown as ListPage<T>),
-      async *watch() {
-        await new Promise(() => {});
-      },
+      // Nothing happens.
+      watch: () => ({ [Symbol.asyncIterator]: () => ({ next: () => new Promise(() => {}) }) }) as never,
     },
     logger: silent,
     clock,

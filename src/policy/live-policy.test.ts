@@ -150,14 +150,9 @@ test("closed, it looks no more", async () => {
 
 test("at the start: a file that changes while it is read is not taken for what it says", async () => {
   await writeFile(file, open);
-  let isRead = false;
-  const loading = loadPolicy(file).finally(() => {
-    isRead = true;
-  });
-  while (!isRead) {
-    appendFileSync(file, "#");
-    await new Promise((resolve) => setImmediate(resolve));
-  }
+  const loading = loadPolicy(file);
+  const turn = () => new Promise<undefined>((resolve) => setImmediate(() => resolve(undefined)));
+  while ((await Promise.race([loading, turn()])) === undefined) appendFileSync(file, "#");
   expect(await loading).toEqual({ problems: ["changes while it is read"] });
 });
 
