@@ -86,6 +86,19 @@ test("an object with tens of thousands of entries is answered when the answer is
   expect(systemClock.monotonic() - started).toBeLessThan(9_000);
 });
 
+test("of an object with very many entries the first ones are decrypted, and what was not is said", async () => {
+  let asked = 0;
+  const decrypt = async () => {
+    asked += 1;
+    return new Plaintext(Buffer.of());
+  };
+  const { hook } = admission({ decryptor: { decrypt } });
+  const secrets = Array.from({ length: 2_001 }, (_, key) => ({ key: `key-${key}`, encryptedSecret: "AAAA" }));
+  const { allowed, warnings } = await answered(hook, review("KMSVaultSecret", { path: "kv/x", secrets }));
+  const warning = expect.stringMatching(/^not checked, KMSThrottled: keys key-2000: .* 2000 values at most/);
+  expect([allowed, asked, warnings]).toEqual([true, 2_000, [warning]]);
+});
+
 test("a denial of very many entries is logged as it is answered: the first ones, and how many there are", async () => {
   const assertCiphertext = () => {
     throw new OperatorError("DecodingError", "no base64");

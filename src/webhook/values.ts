@@ -33,6 +33,8 @@ export interface CheckedValues {
   readonly unchecked: readonly EntryFailure[];
 }
 
+/** Of one edit, that are decrypted: more would neither be answered in time nor leave anything to others. */
+const mostValues = 2_000;
 /** Troubles that may come of what a Partial alone does not say: context, binding, key, role. */
 const ofMissingWords: readonly ErrorCode[] = ["DecryptingError", "KeyNotAllowed", "KMSAccessDenied"];
 
@@ -43,9 +45,17 @@ export async function checkValues(check: ValueCheck, tools: ValueTools): Promise
   if (entries.length === 0) return { failed: [], unchecked: [] };
   const call = callOf(subject, tools, signal);
   if (call instanceof OperatorError) return sorted(entries.map(({ key }) => ({ key, error: call })));
-  const { failures } = await decrypt(entries, tools.decryptor, call);
-  if (subject.kind === "KMSVaultSecret" || failures.length === 0) return sorted(failures);
-  return sorted(await retriedAsIncluded(failures, check, tools, call));
+  const left = leftOut(entries.slice(mostValues));
+  const { failures } = await decrypt(entries.slice(0, mostValues), tools.decryptor, call);
+  if (subject.kind === "KMSVaultSecret" || failures.length === 0) return sorted([...failures, ...left]);
+  return sorted([...(await retriedAsIncluded(failures, check, tools, call)), ...left]);
+}
+
+function leftOut(entries: readonly ResolvedEntry[]): EntryFailure[] {
+  if (entries.length === 0) return [];
+  const text = `of one edit the webhook decrypts ${mostValues} values at most; the operator checks them all`;
+  const error = new OperatorError("KMSThrottled", text);
+  return entries.map(({ key }) => ({ key, error }));
 }
 
 /** Those that have a ciphertext and differ, in what is decrypted or how, from the old object's. */
