@@ -5,6 +5,8 @@ import { systemClock } from "./base/clock.ts";
 import type { Logger } from "./base/log.ts";
 import type { WebhookConfig } from "./config-webhook.ts";
 import { NamespaceLabels } from "./controller/namespace-labels.ts";
+import { needLabels } from "./controller/policy-watch.ts";
+import { defaultMaxInFlight } from "./kms/aws.ts";
 import { decodeBase64 } from "./kms/base64.ts";
 import type { Provider } from "./kms/cipher.ts";
 import { createDecryptor } from "./kms/factory.ts";
@@ -118,11 +120,7 @@ async function followedPolicy(
     clock,
     reportValid: (isValid) => metrics.policy.valid(isValid),
   });
-  const askForLabels = (): void => {
-    if (policy.usesLabels) labels.need();
-  };
-  askForLabels();
-  policy.onChange(askForLabels);
+  needLabels(policy, labels);
   void labels.run(signal);
   // Until they are known objects are let through that the policy might refuse.
   await Promise.race([labels.synced, clock.sleep(labelsWithinMs, signal)]);
@@ -172,7 +170,7 @@ function admissionOf(
     policy,
     decryptor: throughTurnstile(kms, {
       clock,
-      inFlight: options.maxInFlight ?? 64,
+      inFlight: options.maxInFlight ?? defaultMaxInFlight,
       ...(perSecond !== undefined && { perSecond }),
     }),
     includers: new Includers(secretPages(client), policy),

@@ -1,14 +1,16 @@
 // What the commands have in common that run until a signal: flags as Go's flag package reads them, everything that is
 // wrong with the configuration listed at once with exit code 2, the process's signals, and its last resort for bugs.
 import { Command, Option } from "commander";
-import type { FlagValues } from "../config-reader.ts";
+import type { Environment, FlagValues } from "../config-reader.ts";
 import type { Flag, LogFormat, LogLevel } from "../config-reference.ts";
 import type { Logger } from "../base/log.ts";
 import type { LoadedPolicy } from "../policy/policy-file.ts";
+import type { KubeConnection } from "../runtime/connection.ts";
+import { loadKubeAccess } from "./kube-connection.ts";
 import { stopOnSignals } from "./signals.ts";
 
 /** The command, as far as its table of flags tells. */
-export interface ServiceDefinition {
+interface ServiceDefinition {
   readonly name: string;
   readonly description: string;
   readonly flags: readonly Flag[];
@@ -29,8 +31,67 @@ export function serviceCommand({ name, description, flags, environment }: Servic
   return command;
 }
 
+/** What a command is run with. */
+export interface ServiceCommandOptions {
+  readonly env: Environment;
+  /** What was wrong with the flags' syntax already. */
+  readonly flagProblems: readonly string[];
+  /** Called with the exit code once it has ended. */
+  readonly onExit: (code: number) => void;
+}
+
+/** How a command goes from its flags to its end. */
+interface ServiceRun<Name extends string, Config extends Pick<Service, "log">> {
+  readonly flags: readonly { readonly name: Name }[];
+  readonly load: (sources: {
+    readonly flags: FlagValues<Name>;
+    readonly env: Environment;
+    readonly namespace: string | undefined;
+  }) => { readonly config: Config } | { readonly problems: readonly string[] };
+  /** What its last words call it: "the operator". */
+  readonly subject: string;
+  /** @returns the exit code */
+  readonly run: (config: Config, io: ServiceIo) => Promise<number>;
+}
+
+/** What it is started with, besides its configuration. */
+interface ServiceIo {
+  readonly logger: Logger;
+  readonly signal: AbortSignal;
+  readonly connection: KubeConnection;
+  readonly policy: LoadedPolicy | undefined;
+}
+
+/** Has the command run when it is asked for, or say everything that is wrong with what it was told. */
+export function onServiceAction<Name extends string, Config extends Pick<Service, "log">>(
+  command: Command,
+  { env, flagProblems, onExit }: ServiceCommandOptions,
+  { flags: table, load, subject, run }: ServiceRun<Name | "kubeconfig" | "policy", Config>,
+): Command {
+  return command.action(async () => {
+    const flags = flagsGiven(command, table);
+    const access = await loadKubeAccess({ kubeconfig: flags.kubeconfig, env });
+    const loaded = load({ flags, env, namespace: "namespace" in access ? access.namespace : undefined });
+    const policy = await readPolicy(flags.policy);
+    const problems = [
+      ...flagProblems,
+      ...("problems" in loaded ? loaded.problems : []),
+      ...policy.problems,
+      ...("problem" in access ? [access.problem] : []),
+    ];
+    if ("problems" in loaded || "problem" in access || problems.length > 0) {
+      onExit(refuseToStart(command.name(), problems));
+      return;
+    }
+    const { config } = loaded;
+    const { connection } = access;
+    const start: Service["run"] = (io) => run(config, { ...io, connection, policy: policy.loaded });
+    onExit(await supervise({ log: config.log, ignored: command.args, subject, run: start }));
+  });
+}
+
 /** The flags on the command line, without defaults: those are the configuration's. */
-export function flagsGiven<Name extends string>(
+function flagsGiven<Name extends string>(
   command: Command,
   flags: readonly { readonly name: Name }[],
 ): FlagValues<Name> {
@@ -43,7 +104,7 @@ export function flagsGiven<Name extends string>(
 }
 
 /** What `--policy` names, if it was given. */
-export async function readPolicy(
+async function readPolicy(
   file: string | undefined,
 ): Promise<{ readonly loaded?: LoadedPolicy; readonly problems: readonly string[] }> {
   // An empty one is a problem of the configuration already.
@@ -55,7 +116,7 @@ export async function readPolicy(
 }
 
 /** Tells people why the command does not start. @returns the exit code */
-export function refuseToStart(name: string, problems: readonly string[]): number {
+function refuseToStart(name: string, problems: readonly string[]): number {
   const count = problems.length === 1 ? "1 problem" : `${problems.length} problems`;
   const lines = problems.map((problem) => `  ${problem}\n`).join("");
   process.stderr.write(
@@ -64,7 +125,7 @@ export function refuseToStart(name: string, problems: readonly string[]): number
   return 2;
 }
 
-export interface Service {
+interface Service {
   readonly log: { readonly level: LogLevel; readonly format: LogFormat };
   /** Arguments after the first one that is no flag. */
   readonly ignored: readonly string[];
@@ -75,7 +136,7 @@ export interface Service {
 }
 
 /** Runs it. @returns the exit code */
-export async function supervise({ log, ignored, subject, run }: Service): Promise<number> {
+async function supervise({ log, ignored, subject, run }: Service): Promise<number> {
   const { createLogger } = await import("../telemetry/logger.ts");
   const logger = await createLogger(log);
   if (ignored.length > 0) {

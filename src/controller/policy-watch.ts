@@ -10,6 +10,15 @@ interface FollowedPolicy {
   onChange(listener: () => void): void;
 }
 
+/** Labels of namespaces are asked for as soon as the policy goes by them. */
+export function needLabels(policy: FollowedPolicy, labels: Pick<NamespaceLabels, "need">): void {
+  const ask = (): void => {
+    if (policy.usesLabels) labels.need();
+  };
+  ask();
+  policy.onChange(ask);
+}
+
 /** From now on what the policy and the labels say is in force soon after they say it. */
 export function followPolicy(
   { policy, labels }: { readonly policy: FollowedPolicy; readonly labels: Pick<NamespaceLabels, "need" | "onChange"> },
@@ -17,12 +26,8 @@ export function followPolicy(
 ): void {
   const { surroundings } = options;
   const add = adder(options);
-  const askForLabels = (): void => {
-    if (policy.usesLabels) labels.need();
-  };
-  askForLabels();
+  needLabels(policy, labels);
   policy.onChange(() => {
-    askForLabels();
     for (const object of surroundings.all()) add(keyOf(object), "low");
   });
   labels.onChange((namespace) => {

@@ -110,11 +110,7 @@ export class Surroundings {
   /** Keys of the objects to look at again when this object's claim to a place changes. */
   claimantKeys(object: KubeObject): readonly string[] {
     const own = keyOf(object);
-    return secretIndexers
-      .claim(object)
-      .flatMap((claim) => this.#secrets.byIndex("claim", claim))
-      .map(keyOf)
-      .filter((key) => key !== own);
+    return [...this.keysAround([object])].filter((key) => key !== own);
   }
 
   /** Keys of these objects and of all that name a place of theirs, each once: very many may name one. */
