@@ -18,7 +18,13 @@ export default defineConfig({
       {
         test: {
           name: "unit",
-          include: ["src/**/*.test.ts", "tools/**/*.test.ts", "test/cli/**/*.test.ts", "bench/**/*.test.ts"],
+          include: [
+            "src/**/*.test.ts",
+            "tools/**/*.test.ts",
+            "test/cli/**/*.test.ts",
+            "test/env/**/*.test.ts",
+            "bench/**/*.test.ts",
+          ],
           testTimeout: 20_000,
           maxWorkers: 2,
         },

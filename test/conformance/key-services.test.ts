@@ -178,10 +178,10 @@ describe.each(services)("$name", ({ provider, binds, takesEmpty, anotherKey, sta
   beforeAll(async () => {
     for (const [name, value] of Object.entries(awsEnvironment)) vi.stubEnv(name, value);
     kit = await start();
+    return () => kit.close();
   });
 
-  afterAll(async () => {
-    await kit.close();
+  afterAll(() => {
     vi.unstubAllEnvs();
   });
 
