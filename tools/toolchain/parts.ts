@@ -14,7 +14,11 @@ export type PartName =
   | "moto_server"
   | "toxiproxy-server"
   | "vault-auth-plugins"
-  | "glauth";
+  | "glauth"
+  | "helm"
+  | "helm3"
+  | "crane"
+  | "cosign";
 
 export interface Part {
   /** File name of the program, on PATH and elsewhere. */
@@ -39,6 +43,11 @@ const toxiproxy = "2.12.0";
 /** The newest that the modules have under the Mozilla licence. */
 const vault = "1.14.8";
 const glauth = "2.3.2";
+const helm = "4.3.1";
+/** The releases of the Go operator's charts were made with it, so upgrades from them are tried with it as well. */
+const helm3 = "3.22.0";
+const crane = "0.22.1";
+const cosign = "3.1.3";
 
 /** Every program, by name. */
 export const parts: Readonly<Record<PartName, Part>> = {
@@ -138,7 +147,68 @@ export const parts: Readonly<Record<PartName, Part>> = {
       }),
     ],
   },
+  helm: {
+    name: "helm",
+    variable: "HELM_BIN",
+    inEnvtest: false,
+    versionArgs: ["version", "--short"],
+    least: { major: 4, minor: 0, patch: 0 },
+    recipes: [helmBuild("helm", helm, 4)],
+  },
+  helm3: {
+    name: "helm3",
+    variable: "HELM3_BIN",
+    inEnvtest: false,
+    versionArgs: ["version", "--short"],
+    least: { major: 3, minor: 14, patch: 0 },
+    recipes: [helmBuild("helm3", helm3, 3)],
+  },
+  crane: {
+    name: "crane",
+    variable: "CRANE_BIN",
+    inEnvtest: false,
+    versionArgs: ["version"],
+    least: { major: 0, minor: 20, patch: 0 },
+    recipes: [
+      goBuild({
+        program: "crane",
+        version: crane,
+        module: "crane",
+        package: "github.com/google/go-containerregistry/cmd/crane",
+        duration: "a few seconds",
+        set: [`github.com/google/go-containerregistry/cmd/crane/cmd.Version=${crane}`],
+      }),
+    ],
+  },
+  cosign: {
+    name: "cosign",
+    variable: "COSIGN_BIN",
+    inEnvtest: false,
+    versionArgs: ["version"],
+    least: { major: 3, minor: 0, patch: 0 },
+    recipes: [
+      goBuild({
+        program: "cosign",
+        version: cosign,
+        module: "cosign",
+        package: "github.com/sigstore/cosign/v3/cmd/cosign",
+        duration: "two to three minutes",
+        set: [`sigs.k8s.io/release-utils/version.gitVersion=v${cosign}`],
+      }),
+    ],
+  },
 };
+
+function helmBuild(program: "helm" | "helm3", version: string, major: 3 | 4): Recipe {
+  return goBuild({
+    program,
+    version,
+    module: program,
+    package: `helm.sh/helm/v${major}/cmd/helm`,
+    duration: "two to three minutes",
+    set: [`helm.sh/helm/v${major}/internal/version.version=v${version}`],
+  });
+}
 
 function kubernetesBuild(program: "kube-apiserver" | "kubectl", duration: string): Recipe {
   return goBuild({
