@@ -24,7 +24,11 @@ export interface ObjectPath {
 
 type Answer = JsonResponse["body"];
 
-const fieldManager = "tests";
+/** As whom, and whether over what others have set. */
+export interface ApplyOptions {
+  readonly fieldManager?: string;
+  readonly force?: boolean;
+}
 
 /** Every method throws HttpError when the API server refuses. */
 export class KubeClient {
@@ -57,11 +61,14 @@ export class KubeClient {
     return this.#client.send({ method: "POST", path: urlOf(collection), body: manifest });
   }
 
-  /** Server-side apply, by force: creates the object or makes it hold what the manifest says. */
-  apply(manifest: Manifest): Promise<Answer> {
+  /**
+   * Server-side apply: creates the object or makes it hold what the manifest says. Without `force` it is refused where
+   * another field manager has set a field to something else.
+   */
+  apply(manifest: Manifest, { fieldManager = "tests", force = true }: ApplyOptions = {}): Promise<Answer> {
     return this.#client.send({
       method: "PATCH",
-      path: `${urlOf(pathOf(manifest))}?fieldManager=${fieldManager}&force=true`,
+      path: `${urlOf(pathOf(manifest))}?fieldManager=${fieldManager}&force=${force}`,
       headers: { "content-type": "application/apply-patch+yaml" },
       body: manifest,
     });
