@@ -1,0 +1,1 @@
+{{- define "kms-vault-operator.refused" }}{{ end }}
