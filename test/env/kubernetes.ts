@@ -43,6 +43,10 @@ export interface Etcd {
   start(): Promise<void>;
   /** Forgets every revision but the present one, so that older resourceVersions and continue tokens are gone. */
   compact(): Promise<void>;
+  /** The present revision. */
+  revision(): Promise<number>;
+  /** What the store held at a revision below a prefix: key → the value as text. Custom resources and CRDs are JSON. */
+  at(revision: number, prefix: string): Promise<ReadonlyMap<string, string>>;
 }
 
 export interface KubernetesPrograms {
@@ -121,6 +125,10 @@ async function startEtcd(
       ],
       ready: async () => (await client.ask({ method: "GET", path: "/readyz" })).status === 200,
     });
+  const revision = async () => {
+    const { header } = await client.send({ method: "POST", path: "/v3/kv/range", body: { key: base64("/") } });
+    return Number(header.revision);
+  };
   let server: Server = await start();
   return {
     stop: () => server.stop(),
@@ -128,10 +136,17 @@ async function startEtcd(
       server = await start();
     },
     async compact() {
-      const key = base64("/");
-      const { header } = await client.send({ method: "POST", path: "/v3/kv/range", body: { key } });
-      const body = { revision: header.revision, physical: true };
+      const body = { revision: await revision(), physical: true };
       await client.send({ method: "POST", path: "/v3/kv/compaction", body });
+    },
+    revision,
+    async at(revision, prefix) {
+      // The end of a range of keys with a prefix: the first key after them.
+      const end = `${prefix.slice(0, -1)}${String.fromCharCode(prefix.charCodeAt(prefix.length - 1) + 1)}`;
+      const body = { key: base64(prefix), range_end: base64(end), revision };
+      const { kvs = [] } = await client.send({ method: "POST", path: "/v3/kv/range", body });
+      const text = (encoded: string) => Buffer.from(encoded, "base64").toString("utf8");
+      return new Map(kvs.map(({ key, value }: Record<"key" | "value", string>) => [text(key), text(value)] as const));
     },
   };
 }
