@@ -173,9 +173,9 @@ function lastChart(): { readonly path: string } & AsyncDisposable {
 }
 
 /** As cert-manager's injector or the webhook itself writes it. */
-async function write(caBundle: string): Promise<void> {
+async function write(bundle: string): Promise<void> {
   const { webhooks } = await kube.get(configurations);
-  webhooks[0].clientConfig.caBundle = caBundle;
+  webhooks[0].clientConfig.caBundle = bundle;
   await kube.patch(configurations, { webhooks });
 }
 

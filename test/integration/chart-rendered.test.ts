@@ -18,7 +18,7 @@ test.for(["helm", "helm3"] as const)("%s lint --strict has nothing to say", asyn
   expect({ code, stdout: stdout.trim(), stderr }).toEqual({ code: 0, stdout: "", stderr: "" });
 });
 
-describe.each(Object.entries(matrix))("%s", (name, values) => {
+describe.each(Object.entries(matrix))("%s", (label, values) => {
   let rendered: Rendered;
   beforeAll(async () => {
     rendered = await renderChart(values);
@@ -28,7 +28,7 @@ describe.each(Object.entries(matrix))("%s", (name, values) => {
     const documents = rendered.text.split(/^---\n/m).filter((document) => !holdsFile(document));
     const text = documents.map((document) => document.trim()).join("\n---\n");
     const unversioned = `${text.trim()}\n`.replaceAll(productVersion, "VERSION");
-    await expect(unversioned).toMatchFileSnapshot(join("chart-snapshots", `${name}.yaml`));
+    await expect(unversioned).toMatchFileSnapshot(join("chart-snapshots", `${label}.yaml`));
   });
 
   test("is what Helm 3 renders too, and each time the same", async () => {
@@ -91,7 +91,7 @@ describe.each(Object.entries(matrix))("%s", (name, values) => {
     for (const { spec } of deploymentsOf(rendered)) {
       const { volumes = [], containers } = spec.template.spec;
       const mounts = containers[0].volumeMounts ?? [];
-      expect(mounts.map(({ name }) => name).sort()).toEqual(volumes.map(({ name }) => name).sort());
+      expect(mounts.map(({ name }) => name).toSorted()).toEqual(volumes.map(({ name }) => name).toSorted());
       expect(mounts.filter(({ subPath }) => subPath !== undefined)).toEqual([]);
       const names = containers[0].env.map((variable) => variable.name);
       expect(names).toEqual([...new Set(names)]);
