@@ -1,0 +1,223 @@
+// The chart as users render it, and what it renders as they run it: `kubectl apply`, and the pods of its Deployments as
+// processes of this machine, with the arguments, the variables, the files and the service account that a kubelet would
+// give them. So a test runs exactly what is installed.
+import { spawn } from "node:child_process";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { inject } from "vitest";
+import { parseAllDocuments } from "yaml";
+import { resolveToolchain } from "../../tools/toolchain/resolve.ts";
+import type { KubeClient, Manifest } from "../env/kube-client.ts";
+import type { KubernetesInfo } from "../env/kubernetes.ts";
+import { writeKubeconfig } from "../env/service-account.ts";
+
+const root = join(import.meta.dirname, "..", "..");
+export const chartDirectory = join(root, "helm", "kms-vault-operator");
+/** The service account's directory of a pod. */
+const tokenDirectory = "/var/run/secrets/kubernetes.io/serviceaccount";
+
+export const operatorName = "kms-vault-operator";
+export const webhookName = "kms-vault-validating-webhook";
+
+/** Values of the chart, as they stand in a values file. */
+export type Values = Readonly<Record<string, unknown>>;
+
+/** What `helm template` printed. */
+export interface Rendered {
+  readonly text: string;
+  readonly manifests: readonly Manifest[];
+}
+
+/**
+ * `helm template kms-vault-operator helm/kms-vault-operator --namespace <namespace>`.
+ * @param args more of its arguments, such as `--values=<file>`
+ * @throws Error with what helm says
+ */
+export async function render(namespace: string, values: Values = {}, args: readonly string[] = []): Promise<Rendered> {
+  const text = await helm(
+    ["template", operatorName, chartDirectory, `--namespace=${namespace}`, "--values=-", ...args],
+    values,
+  );
+  return { text, manifests: manifestsIn(text) };
+}
+
+/** Runs helm 4; `values` is its standard input. @returns its standard output */
+export async function helm(args: readonly string[], values: Values = {}): Promise<string> {
+  const programs = await resolveToolchain(["helm"], () => {});
+  return run(programs.helm, args, JSON.stringify(values));
+}
+
+/** Runs kubectl as system:masters. @returns its standard output */
+export function kubectl(kubernetes: KubernetesInfo, args: readonly string[], input = ""): Promise<string> {
+  const program = inject("stack").programs.kubectl ?? "kubectl";
+  return run(program, [`--kubeconfig=${kubernetes.kubeconfig}`, ...args], input);
+}
+
+/** The objects of a stream of YAML documents; empty documents are left out. */
+export function manifestsIn(text: string): Manifest[] {
+  return parseAllDocuments(text).flatMap((document) => {
+    if (document.errors.length > 0) throw new Error(`not YAML: ${document.errors[0]?.message}\n${text}`);
+    const manifest = document.toJS() as Manifest | null;
+    return manifest === null ? [] : [manifest];
+  });
+}
+
+/** The object of that kind and name. @throws Error when there is none */
+export function find(manifests: readonly Manifest[], kind: string, name: string): Manifest {
+  const found = manifests.find((manifest) => manifest.kind === kind && manifest.metadata.name === name);
+  if (found === undefined) {
+    const all = manifests.map((manifest) => `${manifest.kind}/${manifest.metadata.name}`);
+    throw new Error(`no ${kind} ${name} among ${all.join(", ")}`);
+  }
+  return found;
+}
+
+/** A pod's only container, and what it stands in, as far as tests look at it. */
+export interface PodSpec {
+  readonly serviceAccountName: string;
+  readonly volumes?: readonly Volume[];
+  readonly containers: readonly [Container];
+}
+
+interface Container {
+  readonly command?: readonly string[];
+  readonly args?: readonly string[];
+  readonly env?: readonly Variable[];
+  readonly volumeMounts?: ReadonlyArray<{ readonly name: string; readonly mountPath: string }>;
+}
+
+interface Variable {
+  readonly name: string;
+  readonly value?: string;
+  readonly valueFrom?: {
+    readonly fieldRef?: { readonly fieldPath: string };
+    readonly secretKeyRef?: { readonly name: string; readonly key: string };
+  };
+}
+
+interface Volume {
+  readonly name: string;
+  readonly configMap?: { readonly name: string };
+  readonly secret?: { readonly secretName: string };
+  readonly projected?: {
+    readonly sources: ReadonlyArray<{
+      readonly serviceAccountToken?: { readonly path: string; readonly audience?: string };
+    }>;
+  };
+}
+
+/** The pod of a Deployment. */
+export function podSpecOf(deployment: Manifest): PodSpec {
+  return (deployment["spec"] as { readonly template: { readonly spec: PodSpec } }).template.spec;
+}
+
+/** What a process needs to be a container of the pod. */
+export interface PodProcess {
+  /** Without the subcommand `run` or `webhook`. */
+  readonly args: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+  /** Logs in as the pod's service account. */
+  readonly kubeconfig: string;
+}
+
+export interface Node {
+  readonly kube: KubeClient;
+  readonly kubernetes: KubernetesInfo;
+  /** Becomes the pod's file system. */
+  readonly directory: string;
+}
+
+/** Does what a kubelet does before it starts a container: variables, mounted files, the service account's token. */
+export async function podProcess(deployment: Manifest, { kube, kubernetes, directory }: Node): Promise<PodProcess> {
+  const { serviceAccountName, volumes = [], containers } = podSpecOf(deployment);
+  const namespace = deployment.metadata.namespace ?? "";
+  const account = { name: serviceAccountName, namespace };
+  const { args = [], env = [], volumeMounts = [] } = containers[0];
+  const token = await kube.serviceAccountToken(account);
+  writeFiles(join(directory, tokenDirectory), { token });
+  for (const { name, mountPath } of volumeMounts) {
+    const volume = volumes.find((one) => one.name === name);
+    if (volume === undefined) throw new Error(`volumeMount ${name} has no volume`);
+    writeFiles(join(directory, mountPath), await filesOf(volume, account, kube));
+  }
+  const mountPaths = [tokenDirectory, ...volumeMounts.map(({ mountPath }) => mountPath)];
+  const moved = (text: string) =>
+    mountPaths.reduce((moving, path) => moving.replace(`${path}/`, `${join(directory, path)}/`), text);
+  const variables = await Promise.all(
+    env.map(async (one) => [one.name, moved(await valueOf(one, namespace, kube))] as const),
+  );
+  return {
+    args: args.filter((arg) => arg !== "run" && arg !== "webhook").map(moved),
+    env: {
+      // The default of a pod, which no manifest has to say.
+      VAULT_K8S_TOKEN_FILE: join(directory, tokenDirectory, "token"),
+      ...Object.fromEntries(variables),
+    },
+    kubeconfig: writeKubeconfig(kubernetes, { ...account, token }, directory),
+  };
+}
+
+async function valueOf({ name, value, valueFrom }: Variable, namespace: string, kube: KubeClient): Promise<string> {
+  if (value !== undefined) return value;
+  if (valueFrom?.fieldRef?.fieldPath === "metadata.namespace") return namespace;
+  if (valueFrom?.fieldRef?.fieldPath === "metadata.name") return "pod-0";
+  if (valueFrom?.secretKeyRef === undefined) throw new Error(`variable ${name} has a source that tests do not know`);
+  const { name: secret, key } = valueFrom.secretKeyRef;
+  const { data } = await kube.get({ apiVersion: "v1", plural: "secrets", namespace, name: secret });
+  return Buffer.from(data[key], "base64").toString("utf8");
+}
+
+/** File name → content. */
+async function filesOf(
+  { name, configMap, secret, projected }: Volume,
+  account: { readonly name: string; readonly namespace: string },
+  kube: KubeClient,
+): Promise<Readonly<Record<string, string>>> {
+  const { namespace } = account;
+  if (configMap !== undefined) {
+    return (await kube.get({ apiVersion: "v1", plural: "configmaps", namespace, name: configMap.name })).data;
+  }
+  if (secret !== undefined) {
+    const { data } = await kube.get({ apiVersion: "v1", plural: "secrets", namespace, name: secret.secretName });
+    const decoded = Object.entries(data as Record<string, string>).map(([file, content]) => [
+      file,
+      Buffer.from(content, "base64").toString("utf8"),
+    ]);
+    return Object.fromEntries(decoded);
+  }
+  if (projected === undefined) throw new Error(`volume ${name} has a source that tests do not know`);
+  const tokens = projected.sources.map(async ({ serviceAccountToken }) => {
+    if (serviceAccountToken === undefined) throw new Error(`volume ${name} projects what tests do not know`);
+    const { path, audience } = serviceAccountToken;
+    const audiences = audience === undefined ? {} : { audiences: [audience] };
+    return [path, await kube.serviceAccountToken({ ...account, ...audiences })] as const;
+  });
+  return Object.fromEntries(await Promise.all(tokens));
+}
+
+function writeFiles(directory: string, files: Readonly<Record<string, string>>): void {
+  for (const [name, content] of Object.entries(files)) {
+    const file = join(directory, name);
+    mkdirSync(dirname(file), { recursive: true });
+    writeFileSync(file, content, { mode: 0o600 });
+  }
+}
+
+async function run(program: string, args: readonly string[], input: string): Promise<string> {
+  const child = spawn(program, args, { cwd: root, stdio: ["pipe", "pipe", "pipe"], timeout: 50_000 });
+  let [stdout, stderr] = ["", ""];
+  child.stdout.setEncoding("utf8").on("data", (text: string) => {
+    stdout += text;
+  });
+  child.stderr.setEncoding("utf8").on("data", (text: string) => {
+    stderr += text;
+  });
+  const { promise, resolve, reject } = Promise.withResolvers<number | null>();
+  child.once("close", resolve).once("error", reject);
+  // A program that has ended already reads nothing; its exit says what is wrong.
+  child.stdin.on("error", () => {});
+  child.stdin.end(input);
+  const code = await promise;
+  if (code !== 0) throw new Error(`${program} ${args.join(" ")} ended with ${code}:\n${stderr}`);
+  return stdout;
+}
