@@ -3,6 +3,7 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { renderCrds } from "../src/api/crd.ts";
+import { valuesYaml } from "./helm-values.ts";
 import { manifestFiles } from "./manifests.ts";
 import { apiPage, configurationPage, metricsPage } from "./reference.ts";
 
@@ -16,6 +17,8 @@ const root = join(import.meta.dirname, "..");
 
 const generated: readonly Generated[] = [
   ...renderCrds().map(({ file, yaml }) => ({ path: `deploy/crds/${file}`, render: () => yaml })),
+  ...renderCrds().map(({ file, yaml }) => ({ path: `helm/kms-vault-operator/files/crds/${file}`, render: () => yaml })),
+  { path: "helm/kms-vault-operator/values.yaml", render: valuesYaml },
   { path: "docs/reference/api.md", render: apiPage },
   { path: "docs/reference/configuration.md", render: configurationPage },
   { path: "docs/reference/metrics.md", render: metricsPage },
@@ -24,7 +27,7 @@ const generated: readonly Generated[] = [
 ];
 
 /** Directories that hold generated files only: what else is in them is left over from a file that is no more. */
-const ownDirectories = ["deploy/crds"];
+const ownDirectories = ["deploy/crds", "helm/kms-vault-operator/files/crds"];
 
 const isCheck = process.argv.includes("--check");
 const stale: string[] = [];
