@@ -94,10 +94,10 @@ const webhookFiles: readonly FileDefinition[] = [
   },
   {
     path: "deploy/webhook/self-signed-role.yaml",
-    head: [
-      "Only for webhook --self-signed, so it is not part of rbac.yaml.",
-    ],
-    objects: ["Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding"].map((kind) => `${kind}/${webhook}-self-signed`),
+    head: ["Only for webhook --self-signed, so it is not part of rbac.yaml."],
+    objects: ["Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding"].map(
+      (kind) => `${kind}/${webhook}-self-signed`,
+    ),
     values: selfSigned,
   },
   {
@@ -145,10 +145,7 @@ const optInFiles: readonly FileDefinition[] = [
       'namespaces, those that carry the annotation k8s.patoarvizu.dev/vault-login: "true". A RoleBinding in place of the',
       "ClusterRoleBinding keeps it to one namespace.",
     ],
-    objects: [
-      `ClusterRole/${operator}-service-account-login`,
-      `ClusterRoleBinding/${operator}-service-account-login`,
-    ],
+    objects: [`ClusterRole/${operator}-service-account-login`, `ClusterRoleBinding/${operator}-service-account-login`],
     values: withLogin,
   },
 ];
@@ -211,7 +208,10 @@ function plain(document: Document): Document {
   const copy = document.clone();
   const labels = copy.getIn(["metadata", "labels"]);
   if (isMap(labels)) {
-    for (const label of ["helm.sh/chart", ...["managed-by", "instance", "version"].map((name) => `app.kubernetes.io/${name}`)]) {
+    for (const label of [
+      "helm.sh/chart",
+      ...["managed-by", "instance", "version"].map((name) => `app.kubernetes.io/${name}`),
+    ]) {
       labels.delete(label);
     }
   }

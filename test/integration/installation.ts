@@ -3,9 +3,11 @@
 // Only addresses are translated: to loopback, where the servers are.
 import { join } from "node:path";
 import { expect } from "vitest";
+import { eventually } from "../env/eventually.ts";
 import type { Manifest } from "../env/kube-client.ts";
 import { pathOf } from "../env/kube-client.ts";
 import { ProcessGroup } from "../env/processes.ts";
+import type { Operator } from "../env/operator.ts";
 import type { StackInfo } from "../env/stack.ts";
 import { uniqueName } from "../env/unique.ts";
 import { startWebhook, type Webhook } from "../env/webhook.ts";
@@ -32,6 +34,21 @@ export interface Question {
   readonly resource: string;
   readonly namespace?: string;
   readonly name?: string;
+}
+
+interface Binding {
+  readonly metadata: { readonly namespace?: string };
+  readonly roleRef: { readonly kind: string; readonly name: string };
+  readonly subjects: ReadonlyArray<{ readonly name: string }>;
+}
+
+interface Role {
+  readonly rules: ReadonlyArray<{
+    readonly apiGroups: readonly string[];
+    readonly resources: readonly string[];
+    readonly resourceNames?: readonly string[];
+    readonly verbs: readonly string[];
+  }>;
 }
 
 /** Renders the chart for a namespace of its own and applies it; the operator may write all of the world's mounts. */
@@ -63,6 +80,8 @@ export class Installation implements AsyncDisposable {
   async apply(): Promise<void> {
     const items = this.#withoutConfiguration();
     await this.#kubectl(["apply", "--validate=strict", "-f", "-"], items);
+    const bindings = items.filter(({ kind }) => kind.endsWith("RoleBinding")) as unknown as Binding[];
+    await eventually(() => Promise.all(bindings.map((binding) => this.#expectGranted(binding))), { timeoutMs: 20_000 });
   }
 
   /** Gives the service account a role of Vault's Kubernetes method, which may write the world's mounts. */
@@ -131,13 +150,35 @@ export class Installation implements AsyncDisposable {
     return status.allowed;
   }
 
-  /** Takes away what was applied, but for the CRDs, which other installations use. */
+  /** Takes away what was applied, but for the CRDs, and every object: the next operator would work on it too. */
   async [Symbol.asyncDispose](): Promise<void> {
+    const all = ["kmsvaultsecrets", "--all", "--all-namespaces", "--wait=false"];
+    await kubectl(this.#stack.kubernetes, ["delete", ...all]);
     for (const group of this.#groups) await group.stop();
     const configurations = this.rendered.manifests.filter(isConfiguration);
     for (const configuration of configurations) await this.#world.kube.delete(pathOf(configuration));
     const items = this.#withoutConfiguration().filter(({ kind }) => kind !== "CustomResourceDefinition");
     await this.#kubectl(["delete", "--ignore-not-found", "--wait=false", "-f", "-"], items);
+  }
+
+  /** The API server heeds roles and bindings a moment after it has stored them, each at its own time. */
+  async #expectGranted({ metadata, roleRef, subjects }: Binding): Promise<void> {
+    const { rules } = this.rendered.manifests.find(
+      (role) =>
+        role.kind === roleRef.kind &&
+        role.metadata.name === roleRef.name &&
+        (role.kind === "ClusterRole" || role.metadata.namespace === metadata.namespace),
+    ) as unknown as Role;
+    for (const { apiGroups, resources, resourceNames, verbs } of rules) {
+      const question = {
+        group: apiGroups[0] ?? "",
+        resource: resources[0] ?? "",
+        verb: verbs[0] ?? "",
+        ...(metadata.namespace !== undefined && { namespace: metadata.namespace }),
+        ...(resourceNames?.[0] !== undefined && { name: resourceNames[0] }),
+      };
+      for (const { name } of subjects) expect(await this.may(question, name), JSON.stringify(question)).toBe(true);
+    }
   }
 
   async #pod(deployment: string): Promise<PodProcess> {
@@ -152,17 +193,21 @@ export class Installation implements AsyncDisposable {
     return this.rendered.manifests.filter((manifest) => !isConfiguration(manifest));
   }
 
+  /** Without --namespace: kubectl refuses to apply objects of another one with it (those of watched namespaces). */
   #kubectl(args: readonly string[], items: readonly Manifest[]): Promise<string> {
     const list = JSON.stringify({ apiVersion: "v1", kind: "List", items });
-    return kubectl(this.#stack.kubernetes, ["--namespace", this.namespace, ...args], list);
+    return kubectl(this.#stack.kubernetes, args, list);
   }
 }
 
-/** No request of a process was refused by the API server, and there were some. */
-export async function expectNothingForbidden(process: { metrics(): Promise<string> }): Promise<void> {
-  const requests = (await process.metrics()).split("\n").filter((line) => line.startsWith("rest_client_requests_total{"));
-  expect(requests.length).toBeGreaterThan(0);
-  expect(requests.filter((line) => /code="(401|403)"/.test(line))).toEqual([]);
+/** How many requests of a process the API server has refused. @throws AssertionError when it has made none at all */
+export async function refusedRequests(process: Pick<Operator, "metrics">): Promise<number> {
+  const samples = (await process.metrics())
+    .split("\n")
+    .filter((line) => line.startsWith("rest_client_requests_total{"));
+  expect(samples.length).toBeGreaterThan(0);
+  const refused = samples.filter((line) => /code="(401|403)"/.test(line));
+  return refused.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(" ") + 1)), 0);
 }
 
 function isConfiguration({ kind }: Manifest): boolean {
