@@ -128,29 +128,31 @@ const webhookFiles: readonly FileDefinition[] = [
   },
 ];
 
-const optInFiles: readonly FileDefinition[] = [
-  {
-    path: "deploy/opt-in/role-policy.yaml",
-    head: [
-      "Only for a --policy that goes by labels of namespaces (namespaces.labels, or {{label:KEY}} in a pattern). A policy",
-      "that goes by names alone needs no right of its own. Where there is no webhook, its subject at the end does no harm.",
-    ],
-    objects: [`ClusterRole/${operator}-policy`, `ClusterRoleBinding/${operator}-policy`],
-    values: followingLabels,
-  },
-  {
-    path: "deploy/opt-in/role-service-account-login.yaml",
-    head: [
-      "Only for objects with spec.serviceAccountRef: the operator logs in to Vault as service accounts of the objects' own",
-      'namespaces, those that carry the annotation k8s.patoarvizu.dev/vault-login: "true". A RoleBinding in place of the',
-      "ClusterRoleBinding keeps it to one namespace.",
-    ],
-    objects: [`ClusterRole/${operator}-service-account-login`, `ClusterRoleBinding/${operator}-service-account-login`],
-    values: withLogin,
-  },
-];
+const rolePolicy: FileDefinition = {
+  path: "deploy/opt-in/role-policy.yaml",
+  head: [
+    "Only for a --policy that goes by labels of namespaces (namespaces.labels, or {{label:KEY}} in a pattern). A policy",
+    "that goes by names alone needs no right of its own. Where there is no webhook, its subject at the end does no harm.",
+  ],
+  objects: [`ClusterRole/${operator}-policy`, `ClusterRoleBinding/${operator}-policy`],
+  values: followingLabels,
+};
+
+const roleLogin: FileDefinition = {
+  path: "deploy/opt-in/role-service-account-login.yaml",
+  head: [
+    "Only for objects with spec.serviceAccountRef: the operator logs in to Vault as service accounts of the objects' own",
+    'namespaces, those that carry the annotation k8s.patoarvizu.dev/vault-login: "true". A RoleBinding in place of the',
+    "ClusterRoleBinding keeps it to one namespace.",
+  ],
+  objects: [`ClusterRole/${operator}-service-account-login`, `ClusterRoleBinding/${operator}-service-account-login`],
+  values: withLogin,
+};
 
 const kustomizeFiles: readonly FileDefinition[] = [
+  // A kustomization takes no files from beside its own directory.
+  { ...rolePolicy, path: "kustomize/components/policy-labels/role.yaml" },
+  { ...roleLogin, path: "kustomize/components/service-account-login/role.yaml" },
   {
     path: "kustomize/components/namespaced/role.yaml",
     head: ["Takes the place of the rights in all namespaces."],
@@ -175,7 +177,8 @@ const kustomizeFiles: readonly FileDefinition[] = [
 export const manifestFiles: readonly ManifestFile[] = [
   ...operatorFiles,
   ...webhookFiles,
-  ...optInFiles,
+  rolePolicy,
+  roleLogin,
   ...kustomizeFiles,
 ].map((definition) => ({ path: definition.path, render: () => renderFile(definition) }));
 

@@ -7,7 +7,8 @@ import { normaliseGoFlags } from "../../src/cli/go-flags.ts";
 import { type Config, loadConfig } from "../../src/config.ts";
 import { runFlags } from "../../src/config-reference.ts";
 import { authMethods } from "../../src/vault/vault.ts";
-import { find, operatorName, podSpecOf, render } from "./rendered.ts";
+import { objectOf, renderChart } from "../env/helm.ts";
+import { operatorName, podSpecOf } from "./pods.ts";
 
 const directory = join(import.meta.dirname, "..", "..", "deploy", "helm-values");
 /** Names that the original gave to two of its files. */
@@ -19,8 +20,9 @@ test("there is one for each method", () => {
 });
 
 test.each(files)("%s", async (file) => {
-  const { manifests } = await render("vault-login", {}, [`--values=${join(directory, file)}`]);
-  const { env, config } = configured(podSpecOf(find(manifests, "Deployment", operatorName)));
+  const args = [`--values=${join(directory, file)}`];
+  const rendered = await renderChart({}, { namespace: "vault-login", args });
+  const { env, config } = configured(podSpecOf(objectOf(rendered, "Deployment", operatorName)));
   expect(config.authMethod).toBe(methodOf(file));
   expect(config.namespace).toBe("vault-login");
   expect(config.vault.transport).toMatchObject({ address: new URL("https://vault:8200") });

@@ -6,22 +6,13 @@ import { expect } from "vitest";
 import { eventually } from "../env/eventually.ts";
 import type { Manifest } from "../env/kube-client.ts";
 import { pathOf } from "../env/kube-client.ts";
+import { objectOf, type Rendered, renderChart, type Values } from "../env/helm.ts";
 import { ProcessGroup } from "../env/processes.ts";
 import type { Operator } from "../env/operator.ts";
 import type { StackInfo } from "../env/stack.ts";
 import { uniqueName } from "../env/unique.ts";
 import { startWebhook, type Webhook } from "../env/webhook.ts";
-import {
-  find,
-  kubectl,
-  operatorName,
-  type PodProcess,
-  podProcess,
-  type Rendered,
-  render,
-  type Values,
-  webhookName,
-} from "./rendered.ts";
+import { kubectl, operatorName, type PodProcess, podProcess, webhookName } from "./pods.ts";
 import type { World } from "./world.ts";
 
 const listens = /^--?(metrics-addr|listen-addr)\b/;
@@ -55,7 +46,7 @@ interface Role {
 export async function install(world: World, stack: StackInfo, values: Values = {}): Promise<Installation> {
   const namespace = uniqueName("install");
   await world.kube.create({ apiVersion: "v1", kind: "Namespace", metadata: { name: namespace } });
-  const installation = new Installation(world, stack, await render(namespace, values), namespace);
+  const installation = new Installation(world, stack, await renderChart(values, { namespace }), namespace);
   await installation.apply();
   await installation.letLogIn("kms-vault-operator", { name: operatorName, namespace });
   return installation;
@@ -125,7 +116,7 @@ export class Installation implements AsyncDisposable {
       args: [...args.filter((arg) => !listens.test(arg)), "--self-signed-names=127.0.0.1"],
       env,
     });
-    const configuration = find(this.rendered.manifests, "ValidatingWebhookConfiguration", webhookName);
+    const configuration = objectOf(this.rendered, "ValidatingWebhookConfiguration", webhookName);
     const [entry] = configuration["webhooks"] as [object];
     await this.#world.kube.create({
       ...configuration,
@@ -186,7 +177,7 @@ export class Installation implements AsyncDisposable {
     this.#groups.push(group);
     const { kubernetes } = this.#stack;
     const node = { kube: this.#world.kube, kubernetes, directory: join(group.directory) };
-    return podProcess(find(this.rendered.manifests, "Deployment", deployment), node);
+    return podProcess(objectOf(this.rendered, "Deployment", deployment), node);
   }
 
   #withoutConfiguration(): Manifest[] {

@@ -7,7 +7,7 @@ import { type Private, privateStack } from "../env/private.ts";
 import type { Stack } from "../env/stack.ts";
 import { kmsVaultSecret, secretPath } from "../gen/manifests.ts";
 import { install, type Question, refusedRequests } from "./installation.ts";
-import { webhookName } from "./rendered.ts";
+import { webhookName } from "./pods.ts";
 import { denial } from "./review-scene.ts";
 import { openWorld, type World } from "./world.ts";
 

@@ -1,75 +1,35 @@
-// The chart as users render it, and what it renders as they run it: `kubectl apply`, and the pods of its Deployments as
-// processes of this machine, with the arguments, the variables, the files and the service account that a kubelet would
-// give them. So a test runs exactly what is installed.
-import { spawn } from "node:child_process";
+// What the chart renders, as it is run: `kubectl apply`, and the pods of its Deployments as processes of this machine, with
+// the arguments, the variables, the files and the service account that a kubelet would give them.
+import { execFile } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { promisify } from "node:util";
 import { inject } from "vitest";
-import { parseAllDocuments } from "yaml";
-import { resolveToolchain } from "../../tools/toolchain/resolve.ts";
 import type { KubeClient, Manifest } from "../env/kube-client.ts";
 import type { KubernetesInfo } from "../env/kubernetes.ts";
 import { writeKubeconfig } from "../env/service-account.ts";
 
 const root = join(import.meta.dirname, "..", "..");
-export const chartDirectory = join(root, "helm", "kms-vault-operator");
 /** The service account's directory of a pod. */
 const tokenDirectory = "/var/run/secrets/kubernetes.io/serviceaccount";
 
 export const operatorName = "kms-vault-operator";
 export const webhookName = "kms-vault-validating-webhook";
 
-/** Values of the chart, as they stand in a values file. */
-export type Values = Readonly<Record<string, unknown>>;
-
-/** What `helm template` printed. */
-export interface Rendered {
-  readonly text: string;
-  readonly manifests: readonly Manifest[];
-}
-
 /**
- * `helm template kms-vault-operator helm/kms-vault-operator --namespace <namespace>`.
- * @param args more of its arguments, such as `--values=<file>`
- * @throws Error with what helm says
+ * Runs kubectl as system:masters, in the repository; `input` is its standard input.
+ * @returns its standard output
+ * @throws Error with what kubectl says
  */
-export async function render(namespace: string, values: Values = {}, args: readonly string[] = []): Promise<Rendered> {
-  const text = await helm(
-    ["template", operatorName, chartDirectory, `--namespace=${namespace}`, "--values=-", ...args],
-    values,
-  );
-  return { text, manifests: manifestsIn(text) };
-}
-
-/** Runs helm 4; `values` is its standard input. @returns its standard output */
-export async function helm(args: readonly string[], values: Values = {}): Promise<string> {
-  const programs = await resolveToolchain(["helm"], () => {});
-  return run(programs.helm, args, JSON.stringify(values));
-}
-
-/** Runs kubectl as system:masters. @returns its standard output */
-export function kubectl(kubernetes: KubernetesInfo, args: readonly string[], input = ""): Promise<string> {
+export async function kubectl(kubernetes: KubernetesInfo, args: readonly string[], input = ""): Promise<string> {
   const program = inject("stack").programs.kubectl ?? "kubectl";
-  return run(program, [`--kubeconfig=${kubernetes.kubeconfig}`, ...args], input);
-}
-
-/** The objects of a stream of YAML documents; empty documents are left out. */
-export function manifestsIn(text: string): Manifest[] {
-  return parseAllDocuments(text).flatMap((document) => {
-    if (document.errors.length > 0) throw new Error(`not YAML: ${document.errors[0]?.message}\n${text}`);
-    const manifest = document.toJS() as Manifest | null;
-    return manifest === null ? [] : [manifest];
+  const running = promisify(execFile)(program, [`--kubeconfig=${kubernetes.kubeconfig}`, ...args], {
+    cwd: root,
+    timeout: 50_000,
+    maxBuffer: 64 * 1024 * 1024,
   });
-}
-
-/** The object of that kind and name. @throws Error when there is none */
-export function find(manifests: readonly Manifest[], kind: string, name: string): Manifest {
-  const found = manifests.find((manifest) => manifest.kind === kind && manifest.metadata.name === name);
-  if (found === undefined) {
-    const all = manifests.map((manifest) => `${manifest.kind}/${manifest.metadata.name}`);
-    throw new Error(`no ${kind} ${name} among ${all.join(", ")}`);
-  }
-  return found;
+  running.child.stdin?.end(input);
+  return (await running).stdout;
 }
 
 /** A pod's only container, and what it stands in, as far as tests look at it. */
@@ -201,23 +161,4 @@ function writeFiles(directory: string, files: Readonly<Record<string, string>>):
     mkdirSync(dirname(file), { recursive: true });
     writeFileSync(file, content, { mode: 0o600 });
   }
-}
-
-async function run(program: string, args: readonly string[], input: string): Promise<string> {
-  const child = spawn(program, args, { cwd: root, stdio: ["pipe", "pipe", "pipe"], timeout: 50_000 });
-  let [stdout, stderr] = ["", ""];
-  child.stdout.setEncoding("utf8").on("data", (text: string) => {
-    stdout += text;
-  });
-  child.stderr.setEncoding("utf8").on("data", (text: string) => {
-    stderr += text;
-  });
-  const { promise, resolve, reject } = Promise.withResolvers<number | null>();
-  child.once("close", resolve).once("error", reject);
-  // A program that has ended already reads nothing; its exit says what is wrong.
-  child.stdin.on("error", () => {});
-  child.stdin.end(input);
-  const code = await promise;
-  if (code !== 0) throw new Error(`${program} ${args.join(" ")} ended with ${code}:\n${stderr}`);
-  return stdout;
 }
