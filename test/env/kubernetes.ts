@@ -47,6 +47,8 @@ export interface Etcd {
   revision(): Promise<number>;
   /** What the store held at a revision below a prefix: key → the value as text. Custom resources and CRDs are JSON. */
   at(revision: number, prefix: string): Promise<ReadonlyMap<string, string>>;
+  /** Puts a value under a key behind the API server's back: what an older API server stored and this one refuses. */
+  put(key: string, value: string): Promise<void>;
 }
 
 export interface KubernetesPrograms {
@@ -140,6 +142,10 @@ async function startEtcd(
       await client.send({ method: "POST", path: "/v3/kv/compaction", body });
     },
     revision,
+    async put(key, value) {
+      const body = { key: base64(key), value: base64(value) };
+      await client.send({ method: "POST", path: "/v3/kv/put", body });
+    },
     async at(revision, prefix) {
       // The end of a range of keys with a prefix: the first key after them.
       const end = `${prefix.slice(0, -1)}${String.fromCharCode(prefix.charCodeAt(prefix.length - 1) + 1)}`;
