@@ -8,7 +8,7 @@ import { expect, inject } from "vitest";
 import { stringify } from "yaml";
 import { resolveToolchain } from "../../tools/toolchain/resolve.ts";
 import { eventually } from "../env/eventually.ts";
-import { KubeClient } from "../env/kube-client.ts";
+import { KubeClient, type Manifest } from "../env/kube-client.ts";
 import { type Kubernetes, startKubernetes } from "../env/kubernetes.ts";
 import { ProcessGroup } from "../env/processes.ts";
 import { type Generation, oldCrds } from "./old-crds.ts";
@@ -79,6 +79,14 @@ export class Cluster implements AsyncDisposable {
     const crds = (withCrds ? oldCrds(generation) : []).map((crd) => stringify(crd));
     await writeFile(join(chart, "templates", "crds.yaml"), crds.join("---\n"));
     return chart;
+  }
+
+  /** Applies objects as a user does, so that kubectl is their manager. */
+  async kubectlApply(...manifests: readonly Manifest[]): Promise<void> {
+    const file = join(this.#group.directory, "manifests.json");
+    await writeFile(file, JSON.stringify({ apiVersion: "v1", kind: "List", items: manifests }));
+    const options = { env: this.environment, timeout: 60_000 };
+    await promisify(execFile)(inject("stack").programs.kubectl ?? "kubectl", ["apply", "-f", file], options);
   }
 
   /** Kinds of others that charts create objects of: cert-manager's and the Prometheus operator's. */
