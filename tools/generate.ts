@@ -3,6 +3,7 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { renderCrds } from "../src/api/crd.ts";
+import { requiredValues, valuesYaml } from "./helm-values.ts";
 import { apiPage, configurationPage, metricsPage } from "./reference.ts";
 
 /** A generated file; paths are relative to the repository. */
@@ -15,13 +16,16 @@ const root = join(import.meta.dirname, "..");
 
 const generated: readonly Generated[] = [
   ...renderCrds().map(({ file, yaml }) => ({ path: `deploy/crds/${file}`, render: () => yaml })),
+  ...renderCrds().map(({ file, yaml }) => ({ path: `helm/kms-vault-operator/files/crds/${file}`, render: () => yaml })),
+  { path: "helm/kms-vault-operator/values.yaml", render: valuesYaml },
+  { path: "helm/kms-vault-operator/files/required-values.yaml", render: requiredValues },
   { path: "docs/reference/api.md", render: apiPage },
   { path: "docs/reference/configuration.md", render: configurationPage },
   { path: "docs/reference/metrics.md", render: metricsPage },
 ];
 
 /** Directories that hold generated files only: what else is in them is left over from a file that is no more. */
-const ownDirectories = ["deploy/crds"];
+const ownDirectories = ["deploy/crds", "helm/kms-vault-operator/files/crds"];
 
 const stale = generated.filter(({ path, render }) => contentOf(path) !== render());
 const leftOver = ownDirectories.flatMap((directory) =>
