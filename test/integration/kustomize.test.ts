@@ -96,14 +96,14 @@ function sorted(deployment: Manifest): object {
     {
       ...container,
       args: args.filter((arg) => arg !== "--shards=2").toSorted(),
-      env: named(env),
-      volumeMounts: named(volumeMounts),
+      env: inOrder(env),
+      volumeMounts: inOrder(volumeMounts),
     },
   ];
-  return { ...spec, template: { ...spec.template, spec: { ...pod, containers, volumes: named(pod.volumes ?? []) } } };
+  return { ...spec, template: { ...spec.template, spec: { ...pod, containers, volumes: inOrder(pod.volumes ?? []) } } };
 }
 
-function named<T extends { readonly name: string }>(list: readonly T[]): T[] {
+function inOrder<T extends { readonly name: string }>(list: readonly T[]): T[] {
   return list.toSorted((one, other) => one.name.localeCompare(other.name));
 }
 
