@@ -52,7 +52,9 @@ const contradictions: readonly Refusal[] = [
     { policy: { enabled: true, existingConfigMap: "p", rules: [{ name: "a", vaultPaths: [] }] } },
   ],
   ["transit.address needs transit.tokenSecretName", { transit: { address: "https://v:1" } }],
-  ["the values tls are missing. They must not be null", { tls: null }],
+  ["tls.mountPath, tls.certFileName must not be null; leave them out for their defaults", { tls: null }],
+  ["crds.keep must not be null", { crds: { keep: null } }],
+  ["validatingWebhook.timeoutSeconds must not be null", { validatingWebhook: { timeoutSeconds: null } }],
 ];
 
 /** By the schema: the path of the value, and what Helm says of it. */

@@ -4,7 +4,7 @@ now, values that contradict each other, and what would harm an installation that
 */}}
 
 {{- define "kms-vault-operator.refused" -}}
-{{- include "kms-vault-operator.requireGroups" . }}
+{{- include "kms-vault-operator.requireValues" . }}
 {{- $problems := list }}
 {{- range $part := list "formerValues" "contradictions" "liveProblems" }}
 {{- range include (print "kms-vault-operator." $part) $ | splitList "\n" }}
@@ -16,15 +16,22 @@ now, values that contradict each other, and what would harm an installation that
 {{- end }}
 {{- end }}
 
-{{/* With --reuse-values the earlier chart's defaults take the place of this one's, and everything new is missing. */}}
-{{- define "kms-vault-operator.requireGroups" -}}
+{{/*
+With --reuse-values the earlier chart's defaults take the place of this one's, and everything new is missing. A null in a
+values file takes a default away likewise, and false would be made of it.
+*/}}
+{{- define "kms-vault-operator.requireValues" -}}
 {{- $missing := list }}
-{{- range $group := list "global" "image" "leaderElection" "serviceAccount" "serviceAccountLogin" "rbac" "log" "tls" "aws" "kms" "age" "transit" "vault" "policy" "pdb" "networkPolicy" "prometheusMonitoring" "dashboards" "alerts" "crds" "validatingWebhook" }}
-{{- if not (kindIs "map" (index $.Values $group)) }}{{ $missing = append $missing $group }}{{ end }}
+{{- range $name := .Files.Get "files/required-values.yaml" | fromYamlArray }}
+{{- $at := $.Values }}
+{{- range splitList "." $name }}
+{{- $at = index ($at | default dict) . }}
 {{- end }}
-{{- if not (dig "serviceAccount" false .Values.validatingWebhook) }}{{ $missing = append $missing "validatingWebhook.serviceAccount" }}{{ end }}
+{{- if kindIs "invalid" $at }}{{ $missing = append $missing $name }}{{ end }}
+{{- end }}
 {{- if $missing }}
-{{- fail (printf "\nthe chart kms-vault-operator cannot be installed so: the values %s are missing. They must not be null; and in place of --reuse-values, which leaves this chart's defaults out, write --reset-then-reuse-values\n" (join ", " $missing)) }}
+{{- $more := gt (len $missing) 5 | ternary (printf " and %d more" (sub (len $missing) 5)) "" }}
+{{- fail (printf "\nthe chart kms-vault-operator cannot be installed so: %s%s must not be null; leave them out for their defaults. If nothing sets them: --reuse-values takes the earlier chart's defaults, write --reset-then-reuse-values in its place\n" (join ", " (slice $missing 0 (min 5 (len $missing) | int))) $more) }}
 {{- end }}
 {{- end }}
 
