@@ -91,6 +91,13 @@ test("everything that is wrong is said at once", async () => {
   expect(said.match(/^ {2}- /gm)).toHaveLength(3);
 });
 
+test("a secret in the place of a reference to one is not repeated", async () => {
+  const aws = { accessKeyId: "canary", secretAccessKey: "canary" };
+  const said = await refusalOf({ authentication: { token: "canary", userpass: { password: "canary" } }, aws });
+  expect(said).toContain("{name: VAULT_TOKEN, valueFrom: {secretKeyRef: {name: SECRET, key: KEY}}}");
+  expect(said).not.toContain("canary");
+});
+
 test("as a part of another chart: its condition and its global values are let through", async () => {
   const { manifests } = await renderChart({ enabled: true, global: { imageRegistry: "registry.example.com" } });
   expect(manifests.length).toBeGreaterThan(0);

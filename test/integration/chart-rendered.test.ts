@@ -71,7 +71,10 @@ describe.each(Object.entries(matrix))("%s", (label, values) => {
     const crds = rendered.manifests.filter(({ kind }) => kind === "CustomResourceDefinition");
     expect(crds).toHaveLength(2);
     for (const { metadata } of crds) {
-      expect(metadata["annotations"]).toEqual({ "helm.sh/resource-policy": "keep" });
+      expect(metadata["annotations"]).toEqual({
+        "helm.sh/resource-policy": "keep",
+        "argocd.argoproj.io/sync-options": "Prune=false",
+      });
     }
     expect(kinds).not.toContain("Secret");
     const unplaced = rendered.manifests.filter(

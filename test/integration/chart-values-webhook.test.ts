@@ -7,7 +7,6 @@ import {
   kindsOf,
   labelsOf,
   limits,
-  operator,
   webhook,
   withWebhook,
   type ValueCase,

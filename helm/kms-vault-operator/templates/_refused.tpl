@@ -38,20 +38,22 @@ values file takes a default away likewise, and false would be made of it.
 {{- define "kms-vault-operator.formerValues" }}
 {{- with .Values.authentication }}
 {{- if .k8s }}
-authentication.k8s is now vaultAuthenticationMethod: k8s and authMethodVariables: [{name: VAULT_K8S_ROLE, value: {{ .k8s.role }}}, {name: VAULT_K8S_LOGIN_ENDPOINT, value: {{ .k8s.endpoint }}}]
+{{- $k8s := kindIs "map" .k8s | ternary .k8s dict }}
+authentication.k8s is now vaultAuthenticationMethod: k8s and authMethodVariables: [{name: VAULT_K8S_ROLE, value: {{ $k8s.role }}}, {name: VAULT_K8S_LOGIN_ENDPOINT, value: {{ $k8s.endpoint }}}]
 {{- end }}
-{{- with .token }}
-authentication.token is now vaultAuthenticationMethod: token and authMethodVariables: [{name: VAULT_TOKEN, valueFrom: {secretKeyRef: {name: {{ .secretName }}, key: {{ .secretKey }}}}}]
+{{- if .token }}
+authentication.token is now vaultAuthenticationMethod: token and authMethodVariables: [{name: VAULT_TOKEN, {{ include "kms-vault-operator.fromSecret" .token }}}]
 {{- end }}
-{{- with .userpass }}
-authentication.userpass is now vaultAuthenticationMethod: userpass and authMethodVariables: [{name: VAULT_USERNAME, value: {{ .username }}}, {name: VAULT_PASSWORD, valueFrom: {secretKeyRef: {name: {{ dig "password" "secretName" "SECRET" . }}, key: {{ dig "password" "secretKey" "KEY" . }}}}}]
+{{- if .userpass }}
+{{- $userpass := kindIs "map" .userpass | ternary .userpass dict }}
+authentication.userpass is now vaultAuthenticationMethod: userpass and authMethodVariables: [{name: VAULT_USERNAME, value: {{ $userpass.username }}}, {name: VAULT_PASSWORD, {{ include "kms-vault-operator.fromSecret" $userpass.password }}}]
 {{- end }}
 {{- end }}
 {{- with .Values.aws.accessKeyId }}
-aws.accessKeyId is now an entry of aws.iamCredentialsSecrets: {name: AWS_ACCESS_KEY_ID, valueFrom: {secretKeyRef: {name: {{ .secretName }}, key: {{ .secretKey }}}}}
+aws.accessKeyId is now an entry of aws.iamCredentialsSecrets: {name: AWS_ACCESS_KEY_ID, {{ include "kms-vault-operator.fromSecret" . }}}
 {{- end }}
 {{- with .Values.aws.secretAccessKey }}
-aws.secretAccessKey is now an entry of aws.iamCredentialsSecrets: {name: AWS_SECRET_ACCESS_KEY, valueFrom: {secretKeyRef: {name: {{ .secretName }}, key: {{ .secretKey }}}}}
+aws.secretAccessKey is now an entry of aws.iamCredentialsSecrets: {name: AWS_SECRET_ACCESS_KEY, {{ include "kms-vault-operator.fromSecret" . }}}
 {{- end }}
 {{- $webhook := .Values.validatingWebhook }}
 {{- $tags := dict "operator" (include "kms-vault-operator.tag" (dict "root" . "version" .Values.imageVersion)) }}
@@ -133,4 +135,10 @@ crds.install: false would delete the CustomResourceDefinition {{ $plural }}.k8s.
 {{- if and (eq .name "VAULT_SKIP_VERIFY") (has (.value | default "" | lower) (list "true" "t" "1")) }}true{{ end }}
 {{- end }}
 {{- end }}
+{{- end }}
+
+{{/* How a variable is taken from the Secret that the first chart was told; what else stands there may be the secret itself. */}}
+{{- define "kms-vault-operator.fromSecret" -}}
+{{- $given := kindIs "map" . | ternary . dict -}}
+valueFrom: {secretKeyRef: {name: {{ $given.secretName | default "SECRET" }}, key: {{ $given.secretKey | default "KEY" }}}}
 {{- end }}
