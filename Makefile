@@ -46,7 +46,7 @@ test-chaos: install toolchain build ## ten minutes of faults: servers killed, li
 bench: install toolchain build ## measure the operator on real servers, next to the targets; ARGS=--help tells more
 	@$(NODE) bench/main.ts $(ARGS)
 
-generate: install ## write the generated files again (CRDs, docs/reference)
+generate: install ## write the generated files again (CRDs, values of the chart, deploy/, docs/reference)
 	@$(NODE) tools/generate.ts
 
 toolchain: install ## find or make the servers: etcd, kube-apiserver, kubectl, OpenBao

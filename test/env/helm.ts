@@ -113,7 +113,7 @@ export function objectOf({ manifests }: Rendered, kind: string, name: string): M
 }
 
 /** The objects of a stream of YAML documents. */
-function manifestsIn(text: string): Manifest[] {
+export function manifestsIn(text: string): Manifest[] {
   return parseAllDocuments(text).flatMap((document) => {
     if (document.errors.length > 0) throw new Error(`not YAML: ${document.errors[0]?.message}\n${text}`);
     const manifest = document.toJS() as Manifest | null;
