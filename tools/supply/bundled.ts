@@ -22,7 +22,8 @@ export function bundledPackages(root: string, sources: readonly string[]): Licen
   const directories = new Set(
     sources.flatMap((source) => /^.*node_modules\/(@[^/]+\/)?[^/]+(?=\/)/.exec(source)?.[0] ?? []),
   );
-  if (directories.size === 0) throw new Error("no file of the bundle is of a package: the bundler's list is not understood");
+  if (directories.size === 0)
+    throw new Error("no file of the bundle is of a package: the bundler's list is not understood");
   const byPurl = new Map<string, LicensedComponent>();
   for (const directory of directories) {
     const found = readPackage(join(root, directory));

@@ -1,11 +1,13 @@
 // An image in a registry, as crane shows it: its digest, its labels, its files. Nothing of it is run.
-import { spawn } from "node:child_process";
+import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
-import { run } from "../toolchain/run.ts";
+import { promisify } from "node:util";
+import { timedProgress } from "../toolchain/progress.ts";
+import { resolveToolchain } from "../toolchain/resolve.ts";
 import { inventoryPaths } from "./root-fs.ts";
 
 /** An image for one platform, by its digest. */
@@ -25,6 +27,23 @@ export interface ImageSource {
   readonly reference: string;
   /** `linux/amd64`, `linux/arm64`: of an image for several platforms, the one for this. */
   readonly platform: string;
+}
+
+/**
+ * What the programs about images have in common: crane is found, errors are told in a line, and a call that makes no
+ * sense gets the usage and exit code 2.
+ * @param work gets the crane program; false when it was not called rightly
+ */
+export async function imageTool(usage: string, work: (crane: string) => Promise<boolean>): Promise<void> {
+  try {
+    const { crane } = await resolveToolchain(["crane"], timedProgress(process.stderr));
+    if (await work(crane)) return;
+    process.stderr.write(`usage: ${usage}\n`);
+    process.exitCode = 2;
+  } catch (error) {
+    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+    process.exitCode = 1;
+  }
 }
 
 /**
@@ -56,10 +75,9 @@ export async function unpackInventory(source: ImageSource): Promise<AsyncDisposa
   const crane = spawn(source.crane, ["export", "--platform", source.platform, source.reference, "-"], {
     stdio: ["ignore", "pipe", "inherit"],
   });
-  // Which of these an image has differs: tar leaves out what is not there. Links and owners are of no interest.
-  const wanted = Object.values(inventoryPaths).flatMap((path) => [path.replace(/\/$/, ""), `./${path.replace(/\/$/, "")}`]);
-  const members = wanted.map((path) => `--wildcards=${path}`);
-  const tar = spawn("tar", ["--extract", "--no-same-owner", "--no-same-permissions", "--directory", directory, ...members], {
+  // tar complains of those that the image has not; whether anything is missing is seen when they are read.
+  const members = Object.values(inventoryPaths);
+  const tar = spawn("tar", ["--extract", "--no-same-owner", "--directory", directory, ...members], {
     stdio: ["pipe", "ignore", "ignore"],
   });
   try {
@@ -74,7 +92,14 @@ export async function unpackInventory(source: ImageSource): Promise<AsyncDisposa
 }
 
 async function ask({ crane, reference, platform }: ImageSource, what: "digest" | "config"): Promise<string> {
-  const { ok, output } = await run(crane, [what, "--platform", platform, reference], { timeoutMs: 120_000 });
-  if (!ok) throw new Error(`crane could not read ${reference}:\n${output.trim()}`);
-  return output;
+  return stdoutOf(crane, [what, "--platform", platform, reference]);
+}
+
+/**
+ * What a program prints on stdout.
+ * @throws Error with its stderr, when it cannot be run, fails, or takes more than two minutes
+ */
+export async function stdoutOf(program: string, args: readonly string[], cwd?: string): Promise<string> {
+  const options = { maxBuffer: 64 * 1024 * 1024, timeout: 120_000, ...(cwd !== undefined && { cwd }) };
+  return (await promisify(execFile)(program, args, options)).stdout;
 }

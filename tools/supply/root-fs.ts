@@ -6,13 +6,13 @@ import type { Component } from "./component.ts";
 import { readCycloneDx } from "./cyclonedx.ts";
 import { bundleBom } from "./names.ts";
 
-/** Where an image has what is read here, relative to its root; paths of directories end in a slash. */
+/** Where an image has what is read here, relative to its root. */
 export const inventoryPaths = {
   node: "nodejs/bin/node",
   bundle: `app/dist/${bundleBom}`,
   dpkgStatus: "var/lib/dpkg/status",
   /** Distroless images have a file for each package instead, and no dpkg. */
-  dpkgStatusDirectory: "var/lib/dpkg/status.d/",
+  dpkgStatusDirectory: "var/lib/dpkg/status.d",
   osRelease: "etc/os-release",
   osReleaseFile: "usr/lib/os-release",
 } as const;
@@ -28,7 +28,8 @@ export function inventoryOf(root: string): Component[] {
 
 function operatorPackages(root: string): Component[] {
   const file = join(root, inventoryPaths.bundle);
-  if (!existsSync(file)) throw new Error(`the image has no /${inventoryPaths.bundle}: it is not an image of the operator`);
+  if (!existsSync(file))
+    throw new Error(`the image has no /${inventoryPaths.bundle}: it is not an image of the operator`);
   return readCycloneDx(readFileSync(file, "utf8"));
 }
 
@@ -43,7 +44,9 @@ function nodeOf(root: string): Component {
 
 function debianPackages(root: string): Component[] {
   const distribution = distributionOf(root);
-  const packages = dpkgTexts(root).flatMap((text) => text.split(/\n{2,}/).flatMap((entry) => debianPackage(entry, distribution)));
+  const packages = dpkgTexts(root).flatMap((text) =>
+    text.split(/\n{2,}/).flatMap((entry) => debianPackage(entry, distribution)),
+  );
   if (packages.length === 0) throw new Error("the image has no list of Debian packages in /var/lib/dpkg");
   return packages;
 }
@@ -75,7 +78,8 @@ function distributionOf(root: string): string {
   const file = [inventoryPaths.osRelease, inventoryPaths.osReleaseFile]
     .map((path) => join(root, path))
     .find((path) => existsSync(path));
-  if (file === undefined) throw new Error("the image has no /etc/os-release: nobody can tell which Debian its packages are of");
+  if (file === undefined)
+    throw new Error("the image has no /etc/os-release: nobody can tell which Debian its packages are of");
   const text = readFileSync(file, "utf8");
   const value = (key: string) => new RegExp(`^${key}="?([^"\n]+)"?$`, "m").exec(text)?.[1] ?? "unknown";
   return `${value("ID")}-${value("VERSION_ID")}`;

@@ -50,9 +50,7 @@ function packageOf(component: Component): object {
     licenseConcluded: unknown,
     licenseDeclared: component.licence ?? unknown,
     copyrightText: unknown,
-    externalRefs: [
-      { referenceCategory: "PACKAGE-MANAGER", referenceType: "purl", referenceLocator: component.purl },
-    ],
+    externalRefs: [{ referenceCategory: "PACKAGE-MANAGER", referenceType: "purl", referenceLocator: component.purl }],
   };
 }
 
