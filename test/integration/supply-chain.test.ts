@@ -71,6 +71,12 @@ describe("lists of contents", () => {
     expect(stderr).toBe("");
     expect(ok).toBe(true);
     expect(Number(stdout)).toBeGreaterThan(50);
+    const text = await file("sbom/image.spdx.json");
+    await writeFile(
+      join(scene.directory, "broken.spdx.json"),
+      text.replace('"licenseDeclared": "MIT"', '"licenseDeclared": "MEAT"'),
+    );
+    expect((await read("spdx", "broken.spdx.json")).ok).toBe(false);
   });
 
   test("are the same bytes each time", async () => {
