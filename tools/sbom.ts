@@ -15,7 +15,7 @@ await imageTool("node tools/sbom.ts IMAGE [--platform linux/amd64] [--output DIR
     options: { platform: { type: "string", default: "linux/amd64" }, output: { type: "string", default: "." } },
   });
   const [reference] = positionals;
-  if (reference === undefined || positionals.length > 1) return false;
+  if (!reference || positionals.length > 1) return false;
   const source = { crane, reference, platform: values.platform };
   const image = await describeImage(source);
   await using files = await unpackInventory({ ...source, reference: `${image.name}@${image.digest}` });

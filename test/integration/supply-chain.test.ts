@@ -26,6 +26,11 @@ function tool(name: string, ...args: readonly string[]): Promise<Ran> {
   return scene.run(process.execPath, [join(root, "tools", name), ...args], { CRANE_BIN: scene.programs.crane });
 }
 
+function provenance(reference: string, baseImage: string, output: string): Promise<Ran> {
+  const args = [reference, "--builder", builder, "--base-image", baseImage, "--output", output];
+  return tool("provenance.ts", ...args);
+}
+
 const file = (name: string) => readFile(join(scene.directory, name), "utf8");
 
 async function read(kind: "spdx" | "statement", name: string): Promise<Ran> {
@@ -95,8 +100,9 @@ describe("lists of contents", () => {
 
 describe("provenance", () => {
   test("is a statement of in-toto with a provenance of SLSA, by their publishers' definitions", async () => {
-    const { stdout } = await tool("provenance.ts", image, "--builder", builder, "--base-image", base);
-    const statement = JSON.parse(stdout);
+    expect(await provenance(image, base, "provenance")).toMatchObject({ ok: true });
+    const text = await file("provenance/provenance.intoto.json");
+    const statement = JSON.parse(text);
     const [name, digest = ""] = image.split("@sha256:");
     expect(statement.subject).toEqual([{ name, digest: { sha256: digest } }]);
     const digests = statement.predicate.buildDefinition.resolvedDependencies.map(
@@ -107,14 +113,14 @@ describe("provenance", () => {
       { sha256: expect.stringMatching(/^[0-9a-f]{64}$/) },
       { sha256: "b".repeat(64) },
     ]);
-    await writeFile(join(scene.directory, "statement.json"), stdout);
-    expect(await read("statement", "statement.json")).toEqual({ ok: true, stdout: `${builder}\n`, stderr: "" });
-    await writeFile(join(scene.directory, "broken.json"), stdout.replace("buildType", "buildKind"));
+    const taken = await read("statement", "provenance/provenance.intoto.json");
+    expect(taken).toEqual({ ok: true, stdout: `${builder}\n`, stderr: "" });
+    await writeFile(join(scene.directory, "broken.json"), text.replace("buildType", "buildKind"));
     expect((await read("statement", "broken.json")).ok).toBe(false);
   });
 
   test("is refused for a base that is not named by its digest", async () => {
-    const { ok, stderr } = await tool("provenance.ts", image, "--builder", builder, "--base-image", "debian:13");
+    const { ok, stderr } = await provenance(image, "debian:13", "refused");
     expect(ok).toBe(false);
     expect(stderr).toContain("debian:13 can be another image tomorrow");
   });
@@ -160,8 +166,7 @@ describe("signatures", () => {
 
   test("stand below lists and provenance as well", async () => {
     await tool("sbom.ts", image, "--output", "signed");
-    const { stdout } = await tool("provenance.ts", image, "--builder", builder, "--base-image", base, "--predicate");
-    await writeFile(join(scene.directory, "signed", "provenance.json"), stdout);
+    await provenance(image, base, "signed");
     const documents = [
       ["spdxjson", "signed/image.spdx.json"],
       ["cyclonedx", "signed/image.cdx.json"],
