@@ -24,6 +24,8 @@ export interface WebhookOptions {
   readonly kms?: KmsInfo;
   /** Run as this service account (service-account.ts) instead of system:masters. */
   readonly serviceAccount?: ServiceAccount;
+  /** Over the shared stack's, for a private stack. */
+  readonly kubeconfig?: string;
   /** false: without the flags that name its files; then `caPem` is of nobody. */
   readonly hasFiles?: boolean;
   /** A name of the original: a link of that name to bin/kms-vault-operator, which `make build` must have made, is called. */
@@ -56,7 +58,9 @@ async function start(group: ProcessGroup, options: WebhookOptions): Promise<Webh
   const { kubernetes, kms, directory } = inject("stack");
   const { serviceAccount, hasFiles = true } = options;
   const kubeconfig =
-    serviceAccount === undefined ? kubernetes.kubeconfig : writeKubeconfig(kubernetes, serviceAccount, group.directory);
+    serviceAccount === undefined
+      ? (options.kubeconfig ?? kubernetes.kubeconfig)
+      : writeKubeconfig(kubernetes, serviceAccount, group.directory);
   const [port = 0, metricsPort = 0] = await freePorts(2);
   const authority = await createAuthority("webhook test CA");
   const { certPem, keyPem } = await authority.server("webhook");

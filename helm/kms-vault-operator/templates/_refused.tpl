@@ -1,0 +1,129 @@
+{{/*
+What cannot be installed, all of it at once, with what to write instead: values of earlier charts that have another name
+now, values that contradict each other, and what would harm an installation that is there.
+*/}}
+
+{{- define "kms-vault-operator.refused" -}}
+{{- include "kms-vault-operator.requireGroups" . }}
+{{- $problems := list }}
+{{- range $part := list "formerValues" "contradictions" "liveProblems" }}
+{{- range include (print "kms-vault-operator." $part) $ | splitList "\n" }}
+{{- with trim . }}{{ $problems = append $problems . }}{{ end }}
+{{- end }}
+{{- end }}
+{{- if $problems }}
+{{- fail (printf "\nthe chart kms-vault-operator cannot be installed so:\n  - %s\n" (join "\n  - " $problems)) }}
+{{- end }}
+{{- end }}
+
+{{/* With --reuse-values the earlier chart's defaults take the place of this one's, and everything new is missing. */}}
+{{- define "kms-vault-operator.requireGroups" -}}
+{{- $missing := list }}
+{{- range $group := list "global" "image" "leaderElection" "serviceAccount" "serviceAccountLogin" "rbac" "log" "tls" "aws" "kms" "age" "transit" "vault" "policy" "pdb" "networkPolicy" "prometheusMonitoring" "dashboards" "alerts" "crds" "validatingWebhook" }}
+{{- if not (kindIs "map" (index $.Values $group)) }}{{ $missing = append $missing $group }}{{ end }}
+{{- end }}
+{{- if not (dig "serviceAccount" false .Values.validatingWebhook) }}{{ $missing = append $missing "validatingWebhook.serviceAccount" }}{{ end }}
+{{- if $missing }}
+{{- fail (printf "\nthe chart kms-vault-operator cannot be installed so: the values %s are missing. They must not be null; and in place of --reuse-values, which leaves this chart's defaults out, write --reset-then-reuse-values\n" (join ", " $missing)) }}
+{{- end }}
+{{- end }}
+
+{{- define "kms-vault-operator.formerValues" }}
+{{- with .Values.authentication }}
+{{- if .k8s }}
+authentication.k8s is now vaultAuthenticationMethod: k8s and authMethodVariables: [{name: VAULT_K8S_ROLE, value: {{ .k8s.role }}}, {name: VAULT_K8S_LOGIN_ENDPOINT, value: {{ .k8s.endpoint }}}]
+{{- end }}
+{{- with .token }}
+authentication.token is now vaultAuthenticationMethod: token and authMethodVariables: [{name: VAULT_TOKEN, valueFrom: {secretKeyRef: {name: {{ .secretName }}, key: {{ .secretKey }}}}}]
+{{- end }}
+{{- with .userpass }}
+authentication.userpass is now vaultAuthenticationMethod: userpass and authMethodVariables: [{name: VAULT_USERNAME, value: {{ .username }}}, {name: VAULT_PASSWORD, valueFrom: {secretKeyRef: {name: {{ dig "password" "secretName" "SECRET" . }}, key: {{ dig "password" "secretKey" "KEY" . }}}}}]
+{{- end }}
+{{- end }}
+{{- with .Values.aws.accessKeyId }}
+aws.accessKeyId is now an entry of aws.iamCredentialsSecrets: {name: AWS_ACCESS_KEY_ID, valueFrom: {secretKeyRef: {name: {{ .secretName }}, key: {{ .secretKey }}}}}
+{{- end }}
+{{- with .Values.aws.secretAccessKey }}
+aws.secretAccessKey is now an entry of aws.iamCredentialsSecrets: {name: AWS_SECRET_ACCESS_KEY, valueFrom: {secretKeyRef: {name: {{ .secretName }}, key: {{ .secretKey }}}}}
+{{- end }}
+{{- $webhook := .Values.validatingWebhook }}
+{{- $tags := dict "operator" (include "kms-vault-operator.tag" (dict "root" . "version" .Values.imageVersion)) }}
+{{- if $webhook.enabled }}{{ $_ := set $tags "webhook" (include "kms-vault-operator.tag" (dict "root" . "version" $webhook.imageVersion)) }}{{ end }}
+{{- range $who, $tag := $tags }}
+{{- if and (not $.Values.image.digest) (contains "patoarvizu/kms-vault-operator" $.Values.image.repository) (regexMatch "^v?0\\." $tag) }}
+imageVersion (or global.imageVersion) {{ $tag }} of the {{ $who }} is an image of the Go operator, which this chart does not start: leave it out for v{{ $.Chart.AppVersion }}
+{{- end }}
+{{- end }}
+{{- $api := $webhook.certManager.apiVersion }}
+{{- if and $webhook.enabled (eq (include "kms-vault-operator.certificates" .) "certManager") (not (eq $api "cert-manager.io/v1")) }}
+validatingWebhook.certManager.apiVersion {{ $api }} is gone from cert-manager: leave it out for cert-manager.io/v1
+{{- end }}
+{{- end }}
+
+{{- define "kms-vault-operator.contradictions" }}
+{{- if and .Values.tls.enable (not .Values.tls.secretName) (not .Values.tls.configMapName) }}
+tls.enable needs tls.secretName or tls.configMapName, which hold the CA of Vault's certificate
+{{- end }}
+{{- if and .Values.tls.secretName .Values.tls.configMapName }}
+tls.secretName and tls.configMapName: only one of them can hold the CA
+{{- end }}
+{{- if and .Values.tls.enable .Values.vault.skipVerify }}
+tls.enable: true and vault.skipVerify: true contradict each other: Vault's certificate is verified or it is not
+{{- end }}
+{{- $shards := int .Values.shards }}
+{{- $replicas := int .Values.replicas }}
+{{- if and (gt $shards 1) (lt $shards $replicas) }}
+shards: {{ $shards }} is less than replicas: {{ $replicas }}; those without a shard would have nothing to do
+{{- end }}
+{{- if and (le $shards 1) (gt $replicas 1) (not .Values.leaderElection.enabled) }}
+replicas: {{ $replicas }} needs leaderElection.enabled: true or shards, or all of them would write to Vault at the same time
+{{- end }}
+{{- $policy := .Values.policy }}
+{{- if and $policy.enabled (not $policy.existingConfigMap) (kindIs "invalid" $policy.rules) }}
+policy.enabled needs policy.rules or policy.existingConfigMap; rules: [] denies everything to everybody
+{{- end }}
+{{- if and $policy.existingConfigMap $policy.rules }}
+policy.rules and policy.existingConfigMap: only one of them can be the policy
+{{- end }}
+{{- if and .Values.transit.address (not .Values.transit.tokenSecretName) }}
+transit.address needs transit.tokenSecretName: there is no other login to that Vault
+{{- end }}
+{{- end }}
+
+{{/* Of an installation that is there: nothing of this is found by `helm template`. */}}
+{{- define "kms-vault-operator.liveProblems" }}
+{{- $live := lookup "apps/v1" "Deployment" .Release.Namespace "kms-vault-operator" }}
+{{- if $live }}
+{{- $selector := dig "spec" "selector" "matchLabels" dict $live }}
+{{- if ne (toJson $selector) (toJson (dict "app" "kms-vault-operator")) }}
+the Deployment kms-vault-operator that is there selects its pods by other labels ({{ toJson $selector }}), which cannot be changed: kubectl -n {{ .Release.Namespace }} delete deployment kms-vault-operator, then repeat this; secrets in Vault stay
+{{- end }}
+{{- if and (not (include "kms-vault-operator.saysHowToVerify" .)) (include "kms-vault-operator.doesNotVerify" $live) }}
+the operator that is there does not verify Vault's certificate (tls.enable was false unless set), and no value says whether that shall stay: set tls.enable: true with tls.secretName, which holds the CA; or vault.skipVerify: false if the system's CAs do; or vault.skipVerify: true to go on without
+{{- end }}
+{{- end }}
+{{- if and .Release.IsUpgrade (not .Values.crds.install) }}
+{{- range $plural := list "kmsvaultsecrets" "partialkmsvaultsecrets" }}
+{{- $metadata := (lookup "apiextensions.k8s.io/v1" "CustomResourceDefinition" "" (print $plural ".k8s.patoarvizu.dev")).metadata | default dict }}
+{{- $annotations := $metadata.annotations | default dict }}
+{{- if and (eq (index $annotations "meta.helm.sh/release-name" | default "") $.Release.Name) (ne (index $annotations "helm.sh/resource-policy" | default "") "keep") }}
+crds.install: false would delete the CustomResourceDefinition {{ $plural }}.k8s.patoarvizu.dev and all its objects, since this release holds it: upgrade once with crds.install: true, which makes it stay
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- define "kms-vault-operator.saysHowToVerify" -}}
+{{- if or (kindIs "bool" .Values.tls.enable) (kindIs "bool" .Values.vault.skipVerify) (hasPrefix "http://" .Values.vault.address) }}true{{ end }}
+{{- range concat (.Values.authMethodVariables | default list) (.Values.extraEnv | default list) }}
+{{- if has .name (list "VAULT_SKIP_VERIFY" "VAULT_CACERT" "VAULT_CAPATH") }}true{{ end }}
+{{- end }}
+{{- end }}
+
+{{- define "kms-vault-operator.doesNotVerify" -}}
+{{- range dig "spec" "template" "spec" "containers" list . }}
+{{- range .env }}
+{{- if and (eq .name "VAULT_SKIP_VERIFY") (has (.value | default "" | lower) (list "true" "t" "1")) }}true{{ end }}
+{{- end }}
+{{- end }}
+{{- end }}

@@ -1,0 +1,95 @@
+// What the chart refuses, and the words in which it says what to write instead. Whatever is not in the schema is refused
+// too, so a mistyped value is never passed over in silence.
+import { describe, expect, test } from "vitest";
+import { refusalOf, renderChart, type Values } from "../env/helm.ts";
+
+/** Values that are refused, and what is said. */
+type Refusal = readonly [says: string, values: Values];
+
+const webhook = (values: Values): Values => ({ validatingWebhook: { enabled: true, ...values } });
+
+const former: readonly Refusal[] = [
+  [
+    "authentication.k8s is now vaultAuthenticationMethod: k8s and authMethodVariables: [{name: VAULT_K8S_ROLE, value: r}, {name: VAULT_K8S_LOGIN_ENDPOINT, value: e}]",
+    { authentication: { k8s: { role: "r", endpoint: "e" } } },
+  ],
+  [
+    "authentication.token is now vaultAuthenticationMethod: token and authMethodVariables: [{name: VAULT_TOKEN, valueFrom: {secretKeyRef: {name: n, key: k}}}]",
+    { authentication: { token: { secretName: "n", secretKey: "k" } } },
+  ],
+  [
+    "authentication.userpass is now vaultAuthenticationMethod: userpass and authMethodVariables: [{name: VAULT_USERNAME, value: u}, {name: VAULT_PASSWORD, valueFrom: {secretKeyRef: {name: n, key: k}}}]",
+    { authentication: { userpass: { username: "u", password: { secretName: "n", secretKey: "k" } } } },
+  ],
+  [
+    "aws.accessKeyId is now an entry of aws.iamCredentialsSecrets: {name: AWS_ACCESS_KEY_ID, valueFrom: {secretKeyRef: {name: n, key: k}}}",
+    { aws: { accessKeyId: { secretName: "n", secretKey: "k" } } },
+  ],
+  [
+    "aws.secretAccessKey is now an entry of aws.iamCredentialsSecrets: {name: AWS_SECRET_ACCESS_KEY, valueFrom: {secretKeyRef: {name: n, key: k}}}",
+    { aws: { secretAccessKey: { secretName: "n", secretKey: "k" } } },
+  ],
+  ["v0.15.0 of the operator is an image of the Go operator", { global: { imageVersion: "v0.15.0" } }],
+  ["v0.17.0 of the webhook is an image of the Go operator", webhook({ imageVersion: "v0.17.0" })],
+  [
+    "certManager.apiVersion cert-manager.io/v1alpha2 is gone from cert-manager: leave it out for cert-manager.io/v1",
+    webhook({ certManager: { apiVersion: "cert-manager.io/v1alpha2" } }),
+  ],
+];
+
+const contradictions: readonly Refusal[] = [
+  ["tls.enable needs tls.secretName or tls.configMapName", { tls: { enable: true } }],
+  ["only one of them can hold the CA", { tls: { enable: true, secretName: "a", configMapName: "b" } }],
+  [
+    "tls.enable: true and vault.skipVerify: true contradict each other",
+    { tls: { enable: true, secretName: "a" }, vault: { skipVerify: true } },
+  ],
+  ["shards: 2 is less than replicas: 3", { shards: 2, replicas: 3 }],
+  ["replicas: 2 needs leaderElection.enabled: true or shards", { replicas: 2, leaderElection: { enabled: false } }],
+  ["policy.enabled needs policy.rules or policy.existingConfigMap", { policy: { enabled: true } }],
+  [
+    "policy.rules and policy.existingConfigMap: only one of them",
+    { policy: { enabled: true, existingConfigMap: "p", rules: [{ name: "a", vaultPaths: [] }] } },
+  ],
+  ["transit.address needs transit.tokenSecretName", { transit: { address: "https://v:1" } }],
+  ["the values tls are missing. They must not be null", { tls: null }],
+];
+
+/** By the schema: the path of the value, and what Helm says of it. */
+const bySchema: readonly Refusal[] = [
+  ["additional properties 'replicaCount' not allowed", { replicaCount: 2 }],
+  ["additional properties 'skipverify' not allowed", { vault: { skipverify: true } }],
+  ["additional properties 'enabled' not allowed", { tls: { enabled: true } }],
+  ["additional properties 'valuesFrom' not allowed", { extraEnv: [{ name: "A", valuesFrom: {} }] }],
+  ["'/vaultAuthenticationMethod': value must be one of 'k8s', 'token'", { vaultAuthenticationMethod: "kubernetes" }],
+  ["'/watchNamespace'", { watchNamespace: "Team A" }],
+  ["'/syncPeriodSeconds'", { syncPeriodSeconds: "2m" }],
+  ["'/image/digest'", { image: { digest: "latest" } }],
+  ["'/authMethodVariables/0/value'", { authMethodVariables: [{ name: "VAULT_K8S_ROLE", value: 1 }] }],
+  ["'/validatingWebhook/failurePolicy'", webhook({ failurePolicy: "fail" })],
+  ["'/validatingWebhook/timeoutSeconds'", webhook({ timeoutSeconds: 31 })],
+  ["'/validatingWebhook/certificates'", webhook({ certificates: "self-signed" })],
+  ["'/policy/rules/0'", { policy: { enabled: true, rules: [{ name: "no paths" }] } }],
+];
+
+describe.each([
+  ["values of the Go operator's charts", former],
+  ["values that contradict each other", contradictions],
+  ["what the schema does not know", bySchema],
+])("%s", (_, refusals) => {
+  test.each(refusals)("%s", async (says, values) => {
+    expect(await refusalOf(values)).toContain(says);
+    // Helm 3's words for the schema are others, by its version.
+    expect(await refusalOf(values, { helm: "helm3" })).toContain(refusals === bySchema ? "schema" : says);
+  });
+});
+
+test("everything that is wrong is said at once", async () => {
+  const said = await refusalOf({ tls: { enable: true }, policy: { enabled: true }, imageVersion: "v0.17.0" });
+  expect(said.match(/^ {2}- /gm)).toHaveLength(3);
+});
+
+test("as a part of another chart: its condition and its global values are let through", async () => {
+  const { manifests } = await renderChart({ enabled: true, global: { imageRegistry: "registry.example.com" } });
+  expect(manifests.length).toBeGreaterThan(0);
+});

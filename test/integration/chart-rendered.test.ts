@@ -1,0 +1,136 @@
+// What the chart renders, for each way to install it: all of it as a snapshot to read, and what must hold for every one
+// of them. Both Helms render the same.
+import { join } from "node:path";
+import { beforeAll, describe, expect, test } from "vitest";
+import { normaliseGoFlags } from "../../src/cli/go-flags.ts";
+import { loadConfig } from "../../src/config.ts";
+import { type Flag, runFlags, variables } from "../../src/config-reference.ts";
+import { webhookFlags, webhookVariables } from "../../src/config-reference-webhook.ts";
+import { loadWebhookConfig } from "../../src/config-webhook.ts";
+import { parsePolicy } from "../../src/policy/parse.ts";
+import type { Manifest } from "../env/kube-client.ts";
+import { chartDirectory, type Rendered, releaseNamespace, renderChart, runHelm } from "../env/helm.ts";
+import { type Container, deploymentsOf, matrix } from "./chart-matrix.ts";
+
+test.for(["helm", "helm3"] as const)("%s lint --strict has nothing to say", async (program) => {
+  const { code, stdout, stderr } = await runHelm(["lint", "--strict", "--quiet", chartDirectory], {}, program);
+  expect({ code, stdout: stdout.trim(), stderr }).toEqual({ code: 0, stdout: "", stderr: "" });
+});
+
+describe.each(Object.entries(matrix))("%s", (name, values) => {
+  let rendered: Rendered;
+  beforeAll(async () => {
+    rendered = await renderChart(values);
+  });
+
+  test("is what the snapshot shows, without the CRDs, which are generated files", async () => {
+    const documents = rendered.text.split(/^---\n/m).filter((text) => !text.includes("kind: CustomResourceDefinition"));
+    const text = documents.map((document) => withoutDashboard(document).trim()).join("\n---\n");
+    await expect(text.trim()).toMatchFileSnapshot(join("chart-snapshots", `${name}.yaml`));
+  });
+
+  test("is what Helm 3 renders too, and each time the same", async () => {
+    const byHelm3 = await renderChart(values, { helm: "helm3" });
+    expect(sorted(byHelm3.manifests)).toEqual(sorted(rendered.manifests));
+    expect((await renderChart(values)).text).toBe(rendered.text);
+  });
+
+  test("pods are of the restricted profile", () => {
+    for (const { spec } of deploymentsOf(rendered)) {
+      const pod = spec.template.spec;
+      expect(pod.securityContext).toMatchObject({
+        runAsNonRoot: true,
+        runAsUser: 65532,
+        seccompProfile: { type: "RuntimeDefault" },
+      });
+      for (const container of pod.containers) {
+        expect(container.securityContext).toEqual({
+          allowPrivilegeEscalation: false,
+          readOnlyRootFilesystem: true,
+          capabilities: { drop: ["ALL"] },
+        });
+        expect(container.resources).toHaveProperty("limits.memory");
+      }
+    }
+  });
+
+  test("selectors are those of the Go operator's chart, and select the pods", () => {
+    for (const { metadata, spec } of deploymentsOf(rendered)) {
+      expect(spec.selector).toEqual({ matchLabels: { app: metadata.name } });
+      expect(spec.template.metadata.labels).toMatchObject(spec.selector.matchLabels);
+    }
+  });
+
+  test("CRDs stay behind, no Secret is made, and every object says where it is", () => {
+    const kinds = rendered.manifests.map(({ kind }) => kind);
+    const crds = rendered.manifests.filter(({ kind }) => kind === "CustomResourceDefinition");
+    expect(crds).toHaveLength(2);
+    for (const { metadata } of crds) {
+      expect(metadata["annotations"]).toEqual({ "helm.sh/resource-policy": "keep" });
+    }
+    expect(kinds).not.toContain("Secret");
+    const unplaced = rendered.manifests.filter(
+      ({ kind, metadata }) => metadata.namespace === undefined && !/^Cluster|Definition$|Configuration$/.test(kind),
+    );
+    expect(unplaced).toEqual([]);
+    const names = rendered.manifests.map(({ kind, metadata }) => `${kind} ${metadata.namespace} ${metadata.name}`);
+    expect(names).toEqual([...new Set(names)]);
+  });
+
+  test("every flag and variable is one that the programs know, and they would start with them", () => {
+    for (const { spec } of deploymentsOf(rendered)) {
+      const [container] = spec.template.spec.containers;
+      expect(unknownVariables(container)).toEqual([]);
+      expect(problemsOf(container)).toEqual([]);
+    }
+  });
+
+  test("every mounted volume is there, none is mounted by subPath, no variable is named twice", () => {
+    for (const { spec } of deploymentsOf(rendered)) {
+      const { volumes = [], containers } = spec.template.spec;
+      const mounts = containers[0].volumeMounts ?? [];
+      expect(mounts.map(({ name }) => name).sort()).toEqual(volumes.map(({ name }) => name).sort());
+      expect(mounts.filter(({ subPath }) => subPath !== undefined)).toEqual([]);
+      const names = containers[0].env.map((variable) => variable.name);
+      expect(names).toEqual([...new Set(names)]);
+    }
+  });
+
+  test("the policy, if there is one, is one that the operator takes", () => {
+    for (const manifest of rendered.manifests.filter(({ metadata }) => metadata.name === "kms-vault-operator-policy")) {
+      if (manifest.kind !== "ConfigMap") continue;
+      const data = manifest["data"] as Readonly<Record<string, string>>;
+      expect(parsePolicy(data["policy.yaml"] ?? "")).toHaveProperty("rules");
+    }
+  });
+});
+
+/** What the program says of what it is told, as at its start. */
+function problemsOf({ args, env }: Container): readonly string[] {
+  const [command, ...line] = args;
+  const table: readonly Flag[] = command === "webhook" ? webhookFlags : runFlags;
+  const known = table.map(({ name, value }) => ({ name, boolean: value === undefined, original: false }));
+  const { args: normalised, problems } = normaliseGoFlags(line, known);
+  const flags = Object.fromEntries(normalised.map((flag) => /^--([^=]+)=(.*)$/s.exec(flag)?.slice(1) ?? [flag, ""]));
+  const environment = Object.fromEntries(env.map(({ name, value }) => [name, value ?? "from-elsewhere"]));
+  const sources = { flags, env: environment, namespace: releaseNamespace };
+  const loaded = command === "webhook" ? loadWebhookConfig(sources) : loadConfig(sources);
+  return [...problems, ...("problems" in loaded ? loaded.problems : [])];
+}
+
+function unknownVariables({ args, env }: Container): readonly string[] {
+  const table: readonly { readonly name: string }[] = args[0] === "webhook" ? webhookVariables : variables;
+  const known = new Set(table.map(({ name }) => name));
+  return env.map(({ name }) => name).filter((name) => !known.has(name) && !name.startsWith("AWS_"));
+}
+
+/** A dashboard is a file of its own; the snapshot shows its ConfigMap. */
+function withoutDashboard(document: string): string {
+  return document.replace(/^( {2}\S+\.json: \|\n)( {4}.*\n?|\n)+/gm, "$1    (the file)\n");
+}
+
+/** The two Helms write objects of a kind in different orders. */
+function sorted(manifests: readonly Manifest[]): Manifest[] {
+  const keyOf = ({ kind, metadata }: Manifest): string => `${kind} ${metadata.namespace ?? ""} ${metadata.name}`;
+  return manifests.toSorted((one, other) => keyOf(one).localeCompare(keyOf(other)));
+}

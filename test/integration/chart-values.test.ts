@@ -1,0 +1,354 @@
+// Values of the Go operator's two charts, one by one, and what each does in this one: those who had them set go on with
+// their values file. What is gone is refused, in chart-refused.test.ts.
+import { expect, test } from "vitest";
+import { objectOf, type Rendered, renderChart, type Values } from "../env/helm.ts";
+import { containerOf, deploymentOf, deploymentsOf, variableOf } from "./chart-matrix.ts";
+
+const operator = "kms-vault-operator";
+const webhook = "kms-vault-validating-webhook";
+const limits = { limits: { memory: "1Gi" } };
+const secretKey = (name: string): object => ({ name, valueFrom: { secretKeyRef: { name: "s", key: "k" } } });
+const withWebhook = (values: Values): Values => ({ validatingWebhook: { enabled: true, ...values } });
+
+interface Case {
+  /** The value, by its name. */
+  readonly value: string;
+  readonly values: Values;
+  readonly shows: (rendered: Rendered) => unknown;
+  readonly as: unknown;
+}
+
+const images = (rendered: Rendered): unknown =>
+  deploymentsOf(rendered).map(({ spec }) => spec.template.spec.containers[0].image);
+const repository = "docker.io/patoarvizu/kms-vault-operator";
+const envOf =
+  (name: string, of = operator) =>
+  (rendered: Rendered) =>
+    variableOf(containerOf(rendered, of), name)?.value;
+const argsOf = (of: string) => (rendered: Rendered) => containerOf(rendered, of).args;
+const annotationsOf = (rendered: Rendered): unknown =>
+  deploymentsOf(rendered).map(({ spec }) => spec.template.metadata.annotations);
+const labelsOf = (name: string) => (rendered: Rendered) =>
+  objectOf(rendered, "ServiceMonitor", name).metadata["labels"];
+const kindsOf = (kind: string) => (rendered: Rendered) =>
+  rendered.manifests.filter((manifest) => manifest.kind === kind).map(({ metadata }) => metadata.name);
+const configurationOf = (rendered: Rendered): unknown => objectOf(rendered, "ValidatingWebhookConfiguration", webhook);
+
+const lastChart: readonly Case[] = [
+  {
+    value: "global.imageVersion",
+    values: { global: { imageVersion: "v1.2.3" }, ...withWebhook({}) },
+    shows: images,
+    as: [`${repository}:v1.2.3`, `${repository}:v1.2.3`],
+  },
+  {
+    value: "imageVersion over global.imageVersion",
+    values: {
+      global: { imageVersion: "v1.2.3" },
+      imageVersion: "v1.2.4",
+      validatingWebhook: { enabled: true, imageVersion: "v1.2.5" },
+    },
+    shows: (rendered) => [containerOf(rendered).image, containerOf(rendered, webhook).image],
+    as: [`${repository}:v1.2.4`, `${repository}:v1.2.5`],
+  },
+  {
+    value: "global.imagePullPolicy",
+    values: { global: { imagePullPolicy: "Always" }, ...withWebhook({}) },
+    shows: (rendered) => deploymentsOf(rendered).map(({ spec }) => spec.template.spec.containers[0].imagePullPolicy),
+    as: ["Always", "Always"],
+  },
+  {
+    value: "imagePullPolicy over global.imagePullPolicy",
+    values: { imagePullPolicy: "Never", validatingWebhook: { enabled: true, imagePullPolicy: "Always" } },
+    shows: (rendered) => [containerOf(rendered).imagePullPolicy, containerOf(rendered, webhook).imagePullPolicy],
+    as: ["Never", "Always"],
+  },
+  {
+    value: "global.podAnnotations",
+    values: { global: { podAnnotations: { a: "1" } }, ...withWebhook({}) },
+    shows: annotationsOf,
+    as: [{ a: "1" }, { a: "1" }],
+  },
+  {
+    value: "podAnnotations in place of global.podAnnotations",
+    values: { global: { podAnnotations: { a: "1" } }, podAnnotations: { b: "2" } },
+    shows: annotationsOf,
+    as: [{ b: "2" }],
+  },
+  {
+    value: "validatingWebhook.podAnnotations",
+    values: withWebhook({ podAnnotations: { c: "3" } }),
+    shows: (rendered) => deploymentOf(rendered, webhook).spec.template.metadata.annotations,
+    as: { c: "3" },
+  },
+  {
+    value: "global.resources",
+    values: { global: { resources: limits }, ...withWebhook({}) },
+    shows: (rendered) => deploymentsOf(rendered).map(({ spec }) => spec.template.spec.containers[0].resources),
+    as: [limits, limits],
+  },
+  {
+    value: "resources in place of global.resources",
+    values: { global: { resources: { limits: { memory: "2Gi" } } }, resources: limits },
+    shows: (rendered) => containerOf(rendered).resources,
+    as: limits,
+  },
+  {
+    value: "validatingWebhook.resources",
+    values: withWebhook({ resources: limits }),
+    shows: (rendered) => containerOf(rendered, webhook).resources,
+    as: limits,
+  },
+  {
+    value: "serviceAccount.name",
+    values: { serviceAccount: { name: "other" } },
+    shows: (rendered) => [
+      objectOf(rendered, "ServiceAccount", "other").metadata.name,
+      deploymentOf(rendered).spec.template.spec.serviceAccountName,
+      (objectOf(rendered, "ClusterRoleBinding", operator)["subjects"] as { name: string }[]).map(({ name }) => name),
+    ],
+    as: ["other", "other", ["other"]],
+  },
+  {
+    value: "syncPeriodSeconds",
+    values: { syncPeriodSeconds: 0 },
+    shows: argsOf(operator),
+    as: expect.arrayContaining(["--sync-period-seconds=0"]),
+  },
+  { value: "watchNamespace", values: { watchNamespace: "team" }, shows: envOf("WATCH_NAMESPACE"), as: "team" },
+  { value: "watchNamespace, empty", values: { watchNamespace: "" }, shows: envOf("WATCH_NAMESPACE"), as: undefined },
+  {
+    value: "tls.enable, tls.mountPath, tls.certFileName, tls.secretName",
+    values: { tls: { enable: true, mountPath: "/ca", certFileName: "vault.pem", secretName: "vault-ca" } },
+    shows: (rendered) => [
+      envOf("VAULT_CAPATH")(rendered),
+      envOf("VAULT_SKIP_VERIFY")(rendered),
+      containerOf(rendered).volumeMounts,
+      deploymentOf(rendered).spec.template.spec.volumes,
+    ],
+    as: [
+      "/ca/vault.pem",
+      undefined,
+      [{ name: "tls", mountPath: "/ca", readOnly: true }],
+      [{ name: "tls", secret: { secretName: "vault-ca" } }],
+    ],
+  },
+  {
+    value: "tls.enable: false, as it says",
+    values: { tls: { enable: false } },
+    shows: (rendered) => [envOf("VAULT_SKIP_VERIFY")(rendered), envOf("VAULT_CAPATH")(rendered)],
+    as: ["true", undefined],
+  },
+  { value: "tls.enable, unset", values: {}, shows: envOf("VAULT_SKIP_VERIFY"), as: undefined },
+  {
+    value: "aws.region",
+    values: { aws: { region: "eu-west-1" }, ...withWebhook({}) },
+    shows: (rendered) => [envOf("AWS_REGION")(rendered), envOf("AWS_REGION", webhook)(rendered)],
+    as: ["eu-west-1", "eu-west-1"],
+  },
+  {
+    value: "aws.iamCredentialsSecrets",
+    values: { aws: { iamCredentialsSecrets: [secretKey("AWS_ACCESS_KEY_ID")] }, ...withWebhook({}) },
+    shows: (rendered) =>
+      [operator, webhook].map((name) => variableOf(containerOf(rendered, name), "AWS_ACCESS_KEY_ID")),
+    as: [secretKey("AWS_ACCESS_KEY_ID"), secretKey("AWS_ACCESS_KEY_ID")],
+  },
+  {
+    value: "vaultAuthenticationMethod and authMethodVariables",
+    values: { vaultAuthenticationMethod: "token", authMethodVariables: [secretKey("VAULT_TOKEN")] },
+    shows: (rendered) => [
+      containerOf(rendered).args.includes("--vault-authentication-method=token"),
+      variableOf(containerOf(rendered), "VAULT_TOKEN"),
+      envOf("VAULT_K8S_ROLE")(rendered),
+    ],
+    as: [true, secretKey("VAULT_TOKEN"), undefined],
+  },
+  {
+    value: "authMethodVariables, none of them",
+    values: {},
+    shows: (rendered) => [envOf("VAULT_K8S_ROLE")(rendered), envOf("VAULT_K8S_LOGIN_ENDPOINT")(rendered)],
+    as: ["kms-vault-operator", "auth/kubernetes/login"],
+  },
+  {
+    value: "authMethodVariables over what the chart sets, for the policy in the webhook too",
+    values: {
+      authMethodVariables: [
+        { name: "VAULT_NAMESPACE", value: "team" },
+        { name: "VAULT_ADDR", value: "https://other:8200" },
+      ],
+      ...withWebhook({}),
+    },
+    shows: (rendered) => [
+      envOf("VAULT_ADDR")(rendered),
+      envOf("VAULT_NAMESPACE")(rendered),
+      envOf("VAULT_NAMESPACE", webhook)(rendered),
+    ],
+    as: ["https://other:8200", "team", "team"],
+  },
+  {
+    value: "vault.address",
+    values: { vault: { address: "https://v:1" } },
+    shows: envOf("VAULT_ADDR"),
+    as: "https://v:1",
+  },
+  {
+    value: "global.prometheusMonitoring.enable",
+    values: { global: { prometheusMonitoring: { enable: true } }, ...withWebhook({}) },
+    shows: kindsOf("ServiceMonitor"),
+    as: ["kms-vault-operator", "kms-vault-operator-webhook"],
+  },
+  {
+    value: "prometheusMonitoring.enable",
+    values: { prometheusMonitoring: { enable: true }, ...withWebhook({}) },
+    shows: kindsOf("ServiceMonitor"),
+    as: ["kms-vault-operator"],
+  },
+  {
+    value: "validatingWebhook.prometheusMonitoring.enable",
+    values: withWebhook({ prometheusMonitoring: { enable: true } }),
+    shows: (rendered) => objectOf(rendered, "ServiceMonitor", "kms-vault-operator-webhook")["spec"],
+    as: {
+      selector: { matchLabels: { app: "kms-vault-validating-webhook-metrics" } },
+      endpoints: [{ port: "webhook-metrics", path: "/" }],
+    },
+  },
+  {
+    value: "an own enable: false over global.prometheusMonitoring.enable",
+    values: { global: { prometheusMonitoring: { enable: true } }, prometheusMonitoring: { enable: false } },
+    shows: kindsOf("ServiceMonitor"),
+    as: [],
+  },
+  {
+    value: "global.prometheusMonitoring.serviceMonitor.customLabels",
+    values: { global: { prometheusMonitoring: { enable: true, serviceMonitor: { customLabels: { release: "p" } } } } },
+    shows: labelsOf("kms-vault-operator"),
+    as: expect.objectContaining({ release: "p" }),
+  },
+  {
+    value: "prometheusMonitoring.serviceMonitor.customLabels",
+    values: { prometheusMonitoring: { enable: true, serviceMonitor: { customLabels: { own: "o" } } } },
+    shows: labelsOf("kms-vault-operator"),
+    as: expect.objectContaining({ own: "o" }),
+  },
+  {
+    value: "validatingWebhook.prometheusMonitoring.serviceMonitor.customLabels",
+    values: withWebhook({ prometheusMonitoring: { enable: true, serviceMonitor: { customLabels: { own: "w" } } } }),
+    shows: labelsOf("kms-vault-operator-webhook"),
+    as: expect.objectContaining({ own: "w" }),
+  },
+  { value: "validatingWebhook.enabled", values: {}, shows: kindsOf("ValidatingWebhookConfiguration"), as: [] },
+  {
+    value: "validatingWebhook.replicas",
+    values: withWebhook({ replicas: 3 }),
+    shows: (rendered) => deploymentOf(rendered, webhook).spec.replicas,
+    as: 3,
+  },
+  {
+    value: "validatingWebhook.failurePolicy",
+    values: withWebhook({ failurePolicy: "Ignore" }),
+    shows: configurationOf,
+    as: expect.objectContaining({ webhooks: [expect.objectContaining({ failurePolicy: "Ignore" })] }),
+  },
+  {
+    value: "validatingWebhook.certManager.*",
+    values: withWebhook({
+      certManager: { duration: "100h", renewBefore: "10h", issuerRef: { name: "mine", kind: "Issuer" } },
+    }),
+    shows: (rendered) => [
+      objectOf(rendered, "Certificate", webhook)["spec"],
+      objectOf(rendered, "ValidatingWebhookConfiguration", webhook).metadata["annotations"],
+      deploymentOf(rendered, webhook).spec.template.spec.volumes,
+    ],
+    as: [
+      expect.objectContaining({
+        secretName: webhook,
+        duration: "100h",
+        renewBefore: "10h",
+        issuerRef: { name: "mine", kind: "Issuer" },
+      }),
+      { "cert-manager.io/inject-ca-from": `kms-vault-operator/${webhook}` },
+      [{ name: "tls", secret: { secretName: webhook } }],
+    ],
+  },
+  {
+    value: "validatingWebhook.certManager.injectSecret: false, validatingWebhook.tls.*, validatingWebhook.caBundle",
+    values: withWebhook({
+      certManager: { injectSecret: false },
+      tls: { mountPath: "/t", certFileName: "c", privateKeyFileName: "k", secretName: "own" },
+      caBundle: "Q0E=",
+    }),
+    shows: (rendered) => [
+      argsOf(webhook)(rendered).filter((arg) => arg.startsWith("--tls")),
+      deploymentOf(rendered, webhook).spec.template.spec.volumes,
+      configurationOf(rendered),
+      kindsOf("Certificate")(rendered),
+    ],
+    as: [
+      ["--tls-cert-file=/t/c", "--tls-key-file=/t/k"],
+      [{ name: "tls", secret: { secretName: "own" } }],
+      expect.objectContaining({
+        webhooks: [expect.objectContaining({ clientConfig: expect.objectContaining({ caBundle: "Q0E=" }) })],
+      }),
+      [],
+    ],
+  },
+  {
+    value: "validatingWebhook.caBundle: Cg==, the old word for none",
+    values: withWebhook({ certManager: { injectSecret: false }, caBundle: "Cg==" }),
+    shows: (rendered) => JSON.stringify(configurationOf(rendered)).includes("caBundle"),
+    as: false,
+  },
+  {
+    value: "validatingWebhook.namespaceSelectorExpressions",
+    values: withWebhook({ namespaceSelectorExpressions: [{ key: "team", operator: "In", values: ["a"] }] }),
+    shows: configurationOf,
+    as: expect.objectContaining({
+      webhooks: [
+        expect.objectContaining({
+          namespaceSelector: { matchExpressions: [{ key: "team", operator: "In", values: ["a"] }] },
+        }),
+      ],
+    }),
+  },
+  {
+    value: "validatingWebhook.affinity",
+    values: withWebhook({ affinity: { podAntiAffinity: {} } }),
+    shows: (rendered) => deploymentOf(rendered, webhook).spec.template.spec.affinity,
+    as: { podAntiAffinity: {} },
+  },
+];
+
+const firstChart: readonly Case[] = [
+  { value: "imageVersion", values: { imageVersion: "latest" }, shows: images, as: [`${repository}:latest`] },
+  {
+    value: "serviceAccount.create: false",
+    values: { serviceAccount: { create: false } },
+    shows: (rendered) => [
+      kindsOf("ServiceAccount")(rendered),
+      deploymentOf(rendered).spec.template.spec.serviceAccountName,
+    ],
+    as: [[], "kms-vault-operator"],
+  },
+  {
+    value: "vault.skipVerify: true",
+    values: { vault: { skipVerify: true } },
+    shows: envOf("VAULT_SKIP_VERIFY"),
+    as: "true",
+  },
+  {
+    value: "vault.skipVerify: false over tls.enable: false",
+    values: { vault: { skipVerify: false }, tls: { enable: false } },
+    shows: envOf("VAULT_SKIP_VERIFY"),
+    as: undefined,
+  },
+  {
+    value: "authentication with nothing in it, as its values.yaml had it",
+    values: { authentication: { k8s: null, token: null, userpass: null } },
+    shows: (rendered) => containerOf(rendered).args.includes("--vault-authentication-method=k8s"),
+    as: true,
+  },
+];
+
+test.each([...lastChart, ...firstChart])("$value", async ({ values, shows, as }) => {
+  expect(shows(await renderChart(values))).toEqual(as);
+});
