@@ -50,15 +50,12 @@ bench: install toolchain build ## measure the operator on real servers, next to 
 generate: install ## write the generated files again (CRDs, docs/reference)
 	@$(NODE) tools/generate.ts
 
-# Where the next two write to; PLATFORM=linux/arm64 tells which part of an image for several platforms is meant.
-OUTPUT ?= attestations
-
 sbom: install ## list what is in an image, as SPDX and CycloneDX; IMAGE=registry/name@sha256:…
-	@$(NODE) tools/sbom.ts '$(IMAGE)' $(if $(PLATFORM),--platform $(PLATFORM)) --output $(OUTPUT)
+	@$(NODE) tools/sbom.ts '$(IMAGE)' $(if $(PLATFORM),--platform $(PLATFORM)) --output $(or $(OUTPUT),attestations)
 
 provenance: install ## say where an image comes from, as SLSA asks; IMAGE=… BUILDER=<your URI> BASE_IMAGE=…@sha256:…
 	@$(NODE) tools/provenance.ts '$(IMAGE)' $(if $(PLATFORM),--platform $(PLATFORM)) --builder '$(BUILDER)' \
-	  --base-image '$(BASE_IMAGE)' $(if $(BUILD_IMAGE),--build-image '$(BUILD_IMAGE)') --output $(OUTPUT)
+	  --base-image '$(BASE_IMAGE)' $(if $(BUILD_IMAGE),--build-image '$(BUILD_IMAGE)') --output $(or $(OUTPUT),attestations)
 
 toolchain: install ## find or make the servers: etcd, kube-apiserver, kubectl, OpenBao
 	@$(NODE) tools/toolchain/main.ts >/dev/null

@@ -1,11 +1,11 @@
 // An image in a registry, as crane shows it: its digest, its labels, its files. Nothing of it is run.
-import { execFile, spawn } from "node:child_process";
+import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
-import { promisify } from "node:util";
+import { output } from "../image/output.ts";
 import { timedProgress } from "../toolchain/progress.ts";
 import { resolveToolchain } from "../toolchain/resolve.ts";
 import { inventoryPaths } from "./root-fs.ts";
@@ -92,14 +92,5 @@ export async function unpackInventory(source: ImageSource): Promise<AsyncDisposa
 }
 
 async function ask({ crane, reference, platform }: ImageSource, what: "digest" | "config"): Promise<string> {
-  return stdoutOf(crane, [what, "--platform", platform, reference]);
-}
-
-/**
- * What a program prints on stdout.
- * @throws Error with its stderr, when it cannot be run, fails, or takes more than two minutes
- */
-export async function stdoutOf(program: string, args: readonly string[], cwd?: string): Promise<string> {
-  const options = { maxBuffer: 64 * 1024 * 1024, timeout: 120_000, ...(cwd !== undefined && { cwd }) };
-  return (await promisify(execFile)(program, args, options)).stdout;
+  return output(crane, [what, "--platform", platform, reference]);
 }

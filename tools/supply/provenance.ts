@@ -2,8 +2,11 @@
 // and what its builder says of the rest; the signature that is put on it makes it that builder's word.
 import { createHash } from "node:crypto";
 import { join } from "node:path";
-import { type Image, stdoutOf } from "./image.ts";
+import { output } from "../image/output.ts";
+import type { Image } from "./image.ts";
 import { repository } from "./names.ts";
+
+const root = join(import.meta.dirname, "..", "..");
 
 /** What goes into a provenance. */
 export interface Build {
@@ -73,14 +76,17 @@ export function provenance({ image, platform, builder, baseImage, buildImage, lo
  */
 export async function lockDigest(image: Image): Promise<string> {
   const commit = commitOf(image);
-  const lock = await stdoutOf("git", ["show", `${commit}:package-lock.json`], join(import.meta.dirname, "..", ".."));
+  const lock = await output("git", ["show", `${commit}:package-lock.json`], { cwd: root });
   return createHash("sha256").update(lock).digest("hex");
 }
 
 function commitOf({ name, labels }: Image): string {
   const commit = labels["GIT_COMMIT"] ?? "";
-  if (!/^[0-9a-f]{40}([0-9a-f]{24})?$/.test(commit))
-    throw new Error(`${name} does not name its commit (label GIT_COMMIT)`);
+  if (!/^[0-9a-f]{40}([0-9a-f]{24})?$/.test(commit)) {
+    throw new Error(
+      `${name} was not built from a commit (label GIT_COMMIT: ${JSON.stringify(commit)}); make image, in a clean clone`,
+    );
+  }
   return commit;
 }
 
