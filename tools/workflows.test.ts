@@ -36,6 +36,13 @@ test("there are a workflow for changes and one for releases", () => {
   expect(workflows.map(({ name }) => name).toSorted()).toEqual(["ci.yml", "release.yml"]);
 });
 
+test("the Dockerfile names the images that a release resolves to digests", () => {
+  const dockerfile = readFileSync(join(import.meta.dirname, "..", "Dockerfile"), "utf8");
+  for (const name of ["BASE_IMAGE", "BUILD_IMAGE"]) {
+    expect(dockerfile).toMatch(new RegExp(`^ARG ${name}=[\\w./-]+:[\\w.-]+$`, "m"));
+  }
+});
+
 describe.each(workflows)("$name", ({ text, workflow }) => {
   test("gives a job nothing that the job does not ask for", () => expect(workflow.permissions).toEqual({}));
 
