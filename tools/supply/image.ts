@@ -57,9 +57,9 @@ export async function describeImage(source: ImageSource): Promise<Image> {
   return { name, digest, labels: config?.Labels ?? {} };
 }
 
-/** When the image's commit was made, as the image says it. */
+/** When the image's commit was made, as the image says it: seconds since 1970, or a time as ISO 8601 has it. */
 export function madeAt({ name, labels }: Image): Date {
-  const label = labels["org.opencontainers.image.created"] ?? labels["COMMIT_TIMESTAMP"] ?? "";
+  const label = labels["COMMIT_TIMESTAMP"] ?? "";
   const made = new Date(/^\d+$/.test(label) ? Number(label) * 1000 : label);
   if (Number.isNaN(made.getTime())) throw new Error(`${name} does not say when it was made (label COMMIT_TIMESTAMP)`);
   return made;
@@ -81,8 +81,8 @@ export async function unpackInventory(source: ImageSource): Promise<AsyncDisposa
     stdio: ["pipe", "ignore", "ignore"],
   });
   try {
-    await pipeline(crane.stdout, tar.stdin);
-    const [[craneCode]] = await Promise.all([once(crane, "close"), once(tar, "close")]);
+    const ended = [once(crane, "close"), once(tar, "close")];
+    const [[craneCode] = []] = await Promise.all([...ended, pipeline(crane.stdout, tar.stdin)]);
     if (craneCode !== 0) throw new Error(`crane could not read ${source.reference}`);
   } catch (error) {
     await remove();
