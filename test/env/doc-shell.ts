@@ -6,7 +6,7 @@ import { mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from
 import { delimiter, dirname, join } from "node:path";
 import type { Readable, Writable } from "node:stream";
 import { resolveToolchain } from "../../tools/toolchain/resolve.ts";
-import { type CommandStep, isAsShown, type Step } from "./doc-page.ts";
+import { type CommandStep, isAsShown, isWordToRemember, type Step } from "./doc-page.ts";
 import { awsEnvironment } from "./kms-client.ts";
 import { ProcessGroup } from "./processes.ts";
 import type { StackInfo } from "./stack.ts";
@@ -28,6 +28,8 @@ export class DocShell implements AsyncDisposable {
   readonly directory: string;
   readonly #group: ProcessGroup;
   readonly #child: ChildProcessByStdio<Writable, Readable, null>;
+  /** What stood in the place of a word of the page that ends in `…`. */
+  readonly #printed = new Map<string, string>();
   #output = "";
 
   private constructor(group: ProcessGroup, env: NodeJS.ProcessEnv) {
@@ -55,19 +57,29 @@ export class DocShell implements AsyncDisposable {
     return new DocShell(group, await environmentOf(group.directory, options));
   }
 
-  /** Does what the page says. @throws Error with line, command and output when it fails or prints something else */
+  /**
+   * Does what the page says. Where it shows a single word that ends in `…` (AQICAHh…), what is printed in its place stands
+   * for the word from then on: the reader puts it where the page does.
+   * @throws Error with line, command and output when it fails or prints something else
+   */
   async follow(step: Step): Promise<void> {
     if (step.kind === "file") {
       const file = join(this.directory, step.name);
       mkdirSync(dirname(file), { recursive: true });
-      writeFileSync(file, step.text);
+      writeFileSync(file, this.#withPrinted(step.text));
       return;
     }
-    const { status, output } = await this.run(step.command);
+    const { status, output } = await this.run(this.#withPrinted(step.command));
     const problem = problemOf(step, status, output);
     if (problem !== undefined) {
       throw new Error(`line ${step.line}: ${problem}\n$ ${step.command}\n${output}${shownIn(step)}`);
     }
+    const [word, ...more] = step.output;
+    if (word !== undefined && more.length === 0 && isWordToRemember(word)) this.#printed.set(word, output.trim());
+  }
+
+  #withPrinted(text: string): string {
+    return [...this.#printed].reduce((all, [word, printed]) => all.replaceAll(word, printed), text);
   }
 
   /** Runs a command in the shell; variables and the directory stay for the next one. */
