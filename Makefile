@@ -47,7 +47,7 @@ test-chaos: install toolchain build ## ten minutes of faults: servers killed, li
 bench: install toolchain build ## measure the operator on real servers, next to the targets; ARGS=--help tells more
 	@$(NODE) bench/main.ts $(ARGS)
 
-generate: install ## write the generated files again (CRDs, docs/reference)
+generate: install ## write the generated files again (CRDs, values of the chart, deploy/, docs/reference)
 	@$(NODE) tools/generate.ts
 
 sbom: install ## list what is in an image, as SPDX and CycloneDX; IMAGE=registry/name@sha256:…

@@ -17,6 +17,8 @@ export interface ValueSchema {
   readonly deprecated?: boolean;
   readonly type?: string | readonly string[];
   readonly enum?: readonly unknown[];
+  /** Of a group: false, or whether there may be others. */
+  readonly additionalProperties?: unknown;
 }
 
 const schemaFile = join(import.meta.dirname, "..", "helm", "kms-vault-operator", "values.schema.json");

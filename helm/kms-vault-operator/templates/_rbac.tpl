@@ -28,13 +28,17 @@
   namespace: {{ .Release.Namespace }}
 {{- end }}
 
-{{/* A ClusterRole, or in namespaces that are watched a Role each, with its binding: (dict "root" $ "name" … "rules" … "subjects" …). */}}
+{{/*
+A ClusterRole, or in namespaces that are watched a Role each, with its binding:
+(dict "root" $ "name" … "comment" … "rules" … "subjects" …).
+*/}}
 {{- define "kms-vault-operator.roleWhereWatched" -}}
 {{- $given := . }}
 {{- $watched := include "kms-vault-operator.watchedNamespaces" .root | fromYamlArray }}
 {{- range $namespace := $watched | default (list "") }}
 {{- $scope := ternary "" "Cluster" (ne $namespace "") }}
 ---
+{{ $given.comment }}
 apiVersion: rbac.authorization.k8s.io/v1
 kind: {{ $scope }}Role
 metadata:
