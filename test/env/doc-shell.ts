@@ -2,7 +2,7 @@
 // looks like the clone, with the programs, the kubeconfig and the variables that the page takes for granted.
 import { type ChildProcessByStdio, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { delimiter, dirname, join } from "node:path";
 import type { Readable, Writable } from "node:stream";
 import { resolveToolchain } from "../../tools/toolchain/resolve.ts";
@@ -12,6 +12,8 @@ import { ProcessGroup } from "./processes.ts";
 import type { StackInfo } from "./stack.ts";
 
 const root = join(import.meta.dirname, "..", "..");
+/** Not in a fresh clone, too much to copy, and nothing that a page changes. */
+const isMade = new Set(["node_modules", "dist"]);
 const commandTimeoutMs = 180_000;
 
 export interface DocShellOptions {
@@ -24,7 +26,7 @@ export interface DocShellOptions {
 
 /** A reader's terminal. `await using` ends it. */
 export class DocShell implements AsyncDisposable {
-  /** Where the commands run: what is in the clone is there, as links. */
+  /** Where the commands run: a copy of the checkout. */
   readonly directory: string;
   readonly #group: ProcessGroup;
   readonly #child: ChildProcessByStdio<Writable, Readable, null>;
@@ -52,8 +54,10 @@ export class DocShell implements AsyncDisposable {
     const group = await ProcessGroup.create();
     const clone = join(group.directory, "clone");
     mkdirSync(clone);
-    for (const name of readdirSync(root).filter((one) => one !== ".git"))
-      symlinkSync(join(root, name), join(clone, name));
+    for (const name of readdirSync(root).filter((one) => one !== ".git")) {
+      if (isMade.has(name)) symlinkSync(join(root, name), join(clone, name));
+      else cpSync(join(root, name), join(clone, name), { recursive: true });
+    }
     return new DocShell(group, await environmentOf(group.directory, options));
   }
 
