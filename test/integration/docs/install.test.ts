@@ -47,6 +47,7 @@ runPage("docs/install.md", {
     return DocShell.open({ stack: stack.info });
   },
   replace: () => ({ "https://vault.example.com:8200": stack.info.vault.address, "eu-west-1": "us-east-1" }),
+  before: { "Kustomize / Your kustomization": makeSecrets },
   after: {
     "Helm / Install": expectWritten,
     "Helm / Upgrade": expectWritten,
@@ -80,6 +81,19 @@ test("what Argo CD and Flux are given as values is taken by the chart", async ()
   expect(values).toHaveLength(2);
   for (const given of values) expect((await renderChart(given)).manifests.length).toBeGreaterThan(10);
 });
+
+/** What the page has under Before: it went with the namespace. */
+async function makeSecrets(): Promise<void> {
+  const namespace = "kms-vault-operator";
+  await kube.create({ apiVersion: "v1", kind: "Namespace", metadata: { name: namespace } });
+  const secrets = {
+    "vault-ca": { "ca.crt": stack.info.vault.caPem },
+    "aws-credentials": { AWS_ACCESS_KEY_ID: "test", AWS_SECRET_ACCESS_KEY: "test" },
+  };
+  for (const [name, stringData] of Object.entries(secrets)) {
+    await kube.create({ apiVersion: "v1", kind: "Secret", metadata: { name, namespace }, stringData });
+  }
+}
 
 /** The operator that was installed writes a secret. */
 async function expectWritten(): Promise<void> {

@@ -69,10 +69,19 @@ export class Nodes implements AsyncDisposable {
     for (const deployment of ours) await this.#bringUp(deployment);
     const namespaces = await this.#kube.list({ apiVersion: "v1", plural: "namespaces" });
     for (const namespace of namespaces) {
-      if (namespace.metadata.deletionTimestamp === undefined) continue;
-      const path = `/api/v1/namespaces/${namespace.metadata.name}/finalize`;
-      await this.#client.send({ method: "PUT", path, body: { ...namespace, spec: { finalizers: [] } } });
+      if (namespace.metadata.deletionTimestamp !== undefined) await this.#letGo(namespace);
     }
+  }
+
+  /** A namespace goes with all that pages put into it. */
+  async #letGo(namespace: Manifest): Promise<void> {
+    const { name } = namespace.metadata;
+    for (const plural of ["secrets", "serviceaccounts"]) {
+      await this.#kube.delete({ apiVersion: "v1", plural, namespace: name });
+    }
+    await this.#kube.delete({ apiVersion: "apps/v1", plural: "deployments", namespace: name });
+    const path = `/api/v1/namespaces/${name}/finalize`;
+    await this.#client.send({ method: "PUT", path, body: { ...namespace, spec: { finalizers: [] } } });
   }
 
   async #bringUp(deployment: Deployment): Promise<void> {
