@@ -4,6 +4,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync
 import { dirname, join } from "node:path";
 import { renderCrds } from "../src/api/crd.ts";
 import { requiredValues, valuesYaml } from "./helm-values.ts";
+import { helmValuesPage } from "./helm-values-page.ts";
 import { manifestFiles } from "./manifests.ts";
 import { apiPage, configurationPage, metricsPage } from "./reference.ts";
 
@@ -23,6 +24,7 @@ const generated: readonly Generated[] = [
   { path: "docs/reference/api.md", render: apiPage },
   { path: "docs/reference/configuration.md", render: configurationPage },
   { path: "docs/reference/metrics.md", render: metricsPage },
+  { path: "docs/reference/helm-values.md", render: helmValuesPage },
   // Last: rendered from the chart, of which some of the files above are part.
   ...manifestFiles,
 ];
