@@ -64,6 +64,21 @@ describe("lists of contents", () => {
     expect(cyclonedx.metadata.component.version).toContain(digest);
   });
 
+  test("name nothing that the project is only built and tested with", async () => {
+    expect(await file("sbom/image.spdx.json")).not.toMatch(/pkg:npm\/(esbuild|vitest|typescript|%40cyclonedx)/);
+  });
+
+  test("are of one platform, where an image is for several", async () => {
+    const arm64 = await scene.push("arm64", "one", "arm64");
+    const both = ["--manifest", image, "--manifest", arm64, "--tag", `${scene.name}:both`];
+    expect(await scene.run(scene.programs.crane, ["index", "append", ...both])).toMatchObject({ ok: true });
+    await tool("sbom.ts", `${scene.name}:both`, "--platform", "linux/arm64", "--output", "arm64");
+    const { metadata, components } = JSON.parse(await file("arm64/image.cdx.json"));
+    expect(metadata.component.version).toBe(arm64.split("@")[1]);
+    const purls = components.map(({ purl }: { purl: string }) => purl);
+    expect(purls).toContain("pkg:deb/debian/libc6@2.41-12%2Bdeb13u3?arch=arm64&distro=debian-13");
+  });
+
   test("are valid CycloneDX 1.6, by its schema", async () => {
     const validator = new Validation.JsonStrictValidator(Spec.Version.v1dot6);
     expect(await validator.validate(await file("sbom/image.cdx.json"))).toBeNull();

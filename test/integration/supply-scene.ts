@@ -31,7 +31,7 @@ export interface SupplyScene extends AsyncDisposable {
   readonly commit: string;
   readonly programs: Readonly<Record<"crane" | "cosign" | "supply-python", string>>;
   /** Pushes an image whose only difference from others is the given word. @returns its name with its digest */
-  push(tag: string, word: string): Promise<string>;
+  push(tag: string, word: string, architecture?: "amd64" | "arm64"): Promise<string>;
   /** Runs one of the programs, or Node, in the scene's directory; it gets the given variables and no home but that. */
   run(program: string, args: readonly string[], env?: Readonly<Record<string, string>>): Promise<Ran>;
 }
@@ -56,7 +56,7 @@ export async function startSupplyScene(): Promise<SupplyScene> {
       name: `${address}/kms-vault-operator`,
       commit: stdout.trim(),
       programs,
-      push: (tag, word) => push(scene, tag, word),
+      push: (tag, word, architecture = "amd64") => push(scene, tag, word, architecture),
       run: (program, args, env = {}) => run(directory, program, args, env),
       [Symbol.asyncDispose]: () => group.stop(),
     };
@@ -67,13 +67,13 @@ export async function startSupplyScene(): Promise<SupplyScene> {
   }
 }
 
-async function push(scene: SupplyScene, tag: string, word: string): Promise<string> {
+async function push(scene: SupplyScene, tag: string, word: string, architecture: string): Promise<string> {
   const files = join(scene.directory, `image-${tag}`);
   await writeFiles(files, {
     "etc/os-release": 'ID=debian\nVERSION_ID="13"\n',
     // The real one is 120 MB; tools/supply/root-fs.test.ts reads that.
     "nodejs/bin/node": "… https://nodejs.org/download/release/v24.21.0/node-v24.21.0.tar.gz …",
-    "var/lib/dpkg/status.d/libc6": "Package: libc6\nVersion: 2.41-12+deb13u3\nArchitecture: amd64\n",
+    "var/lib/dpkg/status.d/libc6": `Package: libc6\nVersion: 2.41-12+deb13u3\nArchitecture: ${architecture}\n`,
     "var/lib/dpkg/status.d/libc6.md5sums": "d41d8cd98f00b204e9800998ecf8427e  lib/libc.so.6\n",
     "var/lib/dpkg/status.d/base": "Package: base-files\nVersion: 13.8\nArchitecture: amd64\n",
     word,
@@ -93,7 +93,7 @@ async function push(scene: SupplyScene, tag: string, word: string): Promise<stri
     reference,
     ...labels.flatMap((label) => ["--label", label]),
     "--set-platform",
-    "linux/amd64",
+    `linux/${architecture}`,
     "--tag",
     reference,
   ]);

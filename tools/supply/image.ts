@@ -81,8 +81,11 @@ export async function unpackInventory(source: ImageSource): Promise<AsyncDisposa
     stdio: ["pipe", "ignore", "ignore"],
   });
   try {
-    const ended = [once(crane, "close"), once(tar, "close")];
-    const [[craneCode] = []] = await Promise.all([...ended, pipeline(crane.stdout, tar.stdin)]);
+    const [[craneCode]] = await Promise.all([
+      once(crane, "close"),
+      once(tar, "close"),
+      pipeline(crane.stdout, tar.stdin),
+    ]);
     if (craneCode !== 0) throw new Error(`crane could not read ${source.reference}`);
   } catch (error) {
     await remove();
