@@ -65,7 +65,7 @@ async function buildOf(components: readonly string[]): Promise<Manifest[]> {
   }
 }
 
-/** Without what belongs to Helm, and in an order of our own where the order means nothing. */
+/** Without what belongs to Helm and to Argo CD, and in an order of our own where the order means nothing. */
 function byName(manifests: readonly Manifest[]): Record<string, unknown> {
   const named = manifests.map((manifest) => {
     const { kind, metadata } = manifest;
@@ -79,7 +79,7 @@ function plain(manifest: Manifest): object {
   const kept = Object.entries({ ...labels }).filter(
     ([name]) => !/^helm\.sh\/|^app\.kubernetes\.io\/(?!name$)/.test(name),
   );
-  const notes = Object.entries({ ...annotations }).filter(([name]) => !name.startsWith("helm.sh/"));
+  const notes = Object.entries({ ...annotations }).filter(([name]) => !/^(helm\.sh|argocd\.argoproj\.io)\//.test(name));
   return {
     ...manifest,
     metadata: { ...metadata, labels: Object.fromEntries(kept), annotations: Object.fromEntries(notes) },
