@@ -30,7 +30,7 @@ test-unit: install ## tests that touch nothing outside the process
 	$(call vitest,unit)
 
 test-integration: install toolchain build ## tests on real servers
-	@$(NODE) tools/toolchain/main.ts moto_server glauth vault-auth-plugins >/dev/null
+	@$(NODE) tools/toolchain/main.ts moto_server glauth vault-auth-plugins promtool >/dev/null
 	$(call vitest,integration)
 
 test-model: install toolchain ## random sequences of all that can happen, against a model; two minutes, or MODEL_SECONDS

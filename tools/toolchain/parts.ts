@@ -18,7 +18,8 @@ export type PartName =
   | "helm"
   | "helm3"
   | "crane"
-  | "cosign";
+  | "cosign"
+  | "promtool";
 
 export interface Part {
   /** File name of the program, on PATH and elsewhere. */
@@ -48,6 +49,8 @@ const helm = "4.3.1";
 const helm3 = "3.22.0";
 const crane = "0.22.1";
 const cosign = "3.1.3";
+/** Prometheus 3.15.1 is version 0.315.1 of its module. */
+const promtool = "3.15.1";
 
 /** Every program, by name. */
 export const parts: Readonly<Record<PartName, Part>> = {
@@ -194,6 +197,25 @@ export const parts: Readonly<Record<PartName, Part>> = {
         package: "github.com/sigstore/cosign/v3/cmd/cosign",
         duration: "two to three minutes",
         set: [`sigs.k8s.io/release-utils/version.gitVersion=v${cosign}`],
+      }),
+    ],
+  },
+  promtool: {
+    name: "promtool",
+    variable: "PROMTOOL_BIN",
+    inEnvtest: false,
+    versionArgs: ["--version"],
+    least: { major: 3, minor: 0, patch: 0 },
+    recipes: [
+      goBuild({
+        program: "promtool",
+        version: promtool,
+        module: "promtool",
+        package: "github.com/prometheus/prometheus/cmd/promtool",
+        duration: "two to three minutes",
+        set: [`github.com/prometheus/common/version.Version=${promtool}`],
+        // Without its clients of every cloud.
+        tags: "remove_all_sd",
       }),
     ],
   },
