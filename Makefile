@@ -31,7 +31,7 @@ test-unit: install ## tests that touch nothing outside the process
 
 test-integration: install toolchain build ## tests on real servers
 	@$(NODE) tools/toolchain/main.ts moto_server glauth vault-auth-plugins >/dev/null
-	@$(NODE) tools/toolchain/main.ts crane cosign supply-python actionlint >/dev/null
+	@$(NODE) tools/toolchain/main.ts crane cosign supply-python actionlint promtool >/dev/null
 	$(call vitest,integration)
 
 test-model: install toolchain ## random sequences of all that can happen, against a model; two minutes, or MODEL_SECONDS

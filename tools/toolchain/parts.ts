@@ -20,7 +20,8 @@ export type PartName =
   | "crane"
   | "cosign"
   | "supply-python"
-  | "actionlint";
+  | "actionlint"
+  | "promtool";
 
 export interface Part {
   /** File name of the program, on PATH and elsewhere. */
@@ -53,6 +54,8 @@ const cosign = "3.1.3";
 /** Of spdx-tools, the larger part of it. */
 const supply = "0.8.5";
 const actionlint = "1.7.12";
+/** Prometheus 3.15.1 is version 0.315.1 of its module. */
+const promtool = "3.15.1";
 
 /** Every program, by name. */
 export const parts: Readonly<Record<PartName, Part>> = {
@@ -223,6 +226,25 @@ export const parts: Readonly<Record<PartName, Part>> = {
         package: "github.com/rhysd/actionlint/cmd/actionlint",
         duration: "a few seconds",
         set: [`github.com/rhysd/actionlint.version=${actionlint}`],
+      }),
+    ],
+  },
+  promtool: {
+    name: "promtool",
+    variable: "PROMTOOL_BIN",
+    inEnvtest: false,
+    versionArgs: ["--version"],
+    least: { major: 3, minor: 0, patch: 0 },
+    recipes: [
+      goBuild({
+        program: "promtool",
+        version: promtool,
+        module: "promtool",
+        package: "github.com/prometheus/prometheus/cmd/promtool",
+        duration: "two to three minutes",
+        set: [`github.com/prometheus/common/version.Version=${promtool}`],
+        // Without its clients of every cloud.
+        tags: "remove_all_sd",
       }),
     ],
   },
