@@ -9,6 +9,9 @@ import type { DocShell } from "./doc-shell.ts";
 
 const root = join(import.meta.dirname, "..", "..");
 
+/** Pages wait for pods and leases; the shell bounds each command by itself. */
+const sectionTimeoutMs = 300_000;
+
 /** Page → the test that runs it by `runPage`, both relative to the repository. */
 export const docPages = {
   "README.md": "test/integration/docs/readme.test.ts",
@@ -49,14 +52,18 @@ export function runPage(page: DocPage, run: PageRun): void {
   });
   afterAll(() => shell?.[Symbol.asyncDispose]());
 
-  test.each(sections)(`${page}: $title`, async ({ title, steps }) => {
-    expect(failed, "the section that failed before this one").toBeUndefined();
-    failed = title;
-    await run.before?.[title]?.();
-    for (const step of steps) await shell.follow(replaced(step, replacements));
-    await run.after?.[title]?.();
-    failed = undefined;
-  });
+  test.each(sections)(
+    `${page}: $title`,
+    async ({ title, steps }) => {
+      expect(failed, "the section that failed before this one").toBeUndefined();
+      failed = title;
+      await run.before?.[title]?.();
+      for (const step of steps) await shell.follow(replaced(step, replacements));
+      await run.after?.[title]?.();
+      failed = undefined;
+    },
+    sectionTimeoutMs,
+  );
 }
 
 /** A step in which the reader's own words stand. */

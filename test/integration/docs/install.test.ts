@@ -60,7 +60,7 @@ runPage("docs/install.md", {
   },
 });
 
-test("the fragments of values are rendered, and taken by an API server", async () => {
+test("the fragments of values are rendered, and taken by an API server", { timeout: 180_000 }, async () => {
   expect(fragments.length).toBeGreaterThan(10);
   const { kubernetes } = inject("stack");
   for (const fragment of fragments) {
