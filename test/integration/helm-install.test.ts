@@ -2,8 +2,16 @@
 // Helm and the one before it: what is installed is what was rendered, an upgrade that changes nothing changes nothing, and
 // the kinds with their objects outlive the release.
 import { afterAll, beforeAll, describe, expect, inject, test } from "vitest";
-import { chartDirectory, type HelmProgram, renderChart, runHelm, type Values } from "../env/helm.ts";
-import { KubeClient, type Manifest, pathOf } from "../env/kube-client.ts";
+import {
+  chartDirectory,
+  type HelmProgram,
+  objectOf,
+  type Rendered,
+  renderChart,
+  runHelm,
+  type Values,
+} from "../env/helm.ts";
+import { KubeClient, pathOf } from "../env/kube-client.ts";
 import { type Stack, startStack } from "../env/stack.ts";
 import { kmsVaultSecret, secretPath } from "../gen/manifests.ts";
 
@@ -18,12 +26,12 @@ const values: Values = {
 describe.each(["helm", "helm3"] as const)("%s", (program: HelmProgram) => {
   let stack: Stack;
   let kube: KubeClient;
-  let manifests: readonly Manifest[];
+  let rendered: Rendered;
 
   beforeAll(async () => {
     stack = await startStack({ programs: inject("stack").programs });
     kube = new KubeClient(stack.info.kubernetes);
-    manifests = (await renderChart(values)).manifests;
+    rendered = await renderChart(values);
   });
   afterAll(async () => {
     await kube.close();
@@ -39,7 +47,7 @@ describe.each(["helm", "helm3"] as const)("%s", (program: HelmProgram) => {
 
   /** What changes when somebody changes the object, for each of them. */
   async function versions(): Promise<Record<string, unknown>> {
-    const objects = await Promise.all(manifests.map((manifest) => kube.get(pathOf(manifest))));
+    const objects = await Promise.all(rendered.manifests.map((manifest) => kube.get(pathOf(manifest))));
     const entries = objects.map(({ kind, metadata }) => [`${kind} ${metadata.name}`, metadata.resourceVersion]);
     return Object.fromEntries(entries);
   }
@@ -58,6 +66,17 @@ describe.each(["helm", "helm3"] as const)("%s", (program: HelmProgram) => {
     }
   });
 
+  test("upgrade keeps the caBundle that the webhook has written", async () => {
+    const path = pathOf(objectOf(rendered, "ValidatingWebhookConfiguration", "kms-vault-validating-webhook"));
+    const { webhooks } = await kube.get(path);
+    const caBundle = Buffer.from(stack.info.kubernetes.caPem).toString("base64");
+    const clientConfig = { ...webhooks[0].clientConfig, caBundle };
+    await kube.patch(path, { webhooks: [{ ...webhooks[0], clientConfig }] });
+    await helm("upgrade", release, chartDirectory, "--values=-", "--set=validatingWebhook.timeoutSeconds=7");
+    const [entry] = (await kube.get(path)).webhooks;
+    expect(entry).toMatchObject({ timeoutSeconds: 7, clientConfig: { caBundle } });
+  });
+
   test("uninstall leaves the kinds and their objects, and nothing else", async () => {
     // The webhook that does not run here would be asked.
     await kube.patch(
@@ -67,7 +86,7 @@ describe.each(["helm", "helm3"] as const)("%s", (program: HelmProgram) => {
     const at = { namespace: release, name: "kept" };
     await kube.create(kmsVaultSecret(at, { path: "secret/kept", secrets: [{ key: "k", emptySecret: true }] }));
     await helm("uninstall", release);
-    for (const manifest of manifests) {
+    for (const manifest of rendered.manifests) {
       const found = await kube.find(pathOf(manifest));
       const isKind = manifest.kind === "CustomResourceDefinition";
       expect(found !== undefined, `${manifest.kind} ${manifest.metadata.name}`).toBe(isKind);
