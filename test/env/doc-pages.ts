@@ -32,6 +32,8 @@ export interface PageRun {
   /** Title of a section (`Second / Third`) → what happens in the world before or after it. */
   readonly before?: Readonly<Record<string, () => Promise<void>>>;
   readonly after?: Readonly<Record<string, () => Promise<void>>>;
+  /** What the world has to say when a section fails, besides what the terminal shows. */
+  readonly explain?: () => string;
 }
 
 /** Registers one test for each section that has commands; they run in the order of the page, in one terminal. */
@@ -57,9 +59,14 @@ export function runPage(page: DocPage, run: PageRun): void {
     async ({ title, steps }) => {
       expect(failed, "the section that failed before this one").toBeUndefined();
       failed = title;
-      await run.before?.[title]?.();
-      for (const step of steps) await shell.follow(replaced(step, replacements));
-      await run.after?.[title]?.();
+      try {
+        await run.before?.[title]?.();
+        for (const step of steps) await shell.follow(replaced(step, replacements));
+        await run.after?.[title]?.();
+      } catch (error) {
+        if (run.explain !== undefined) process.stderr.write(`${run.explain()}\n`);
+        throw error;
+      }
       failed = undefined;
     },
     sectionTimeoutMs,

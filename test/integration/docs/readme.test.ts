@@ -10,6 +10,7 @@ import { Nodes } from "./nodes.ts";
 
 const cleanUp = new AsyncDisposableStack();
 let stack: Stack;
+let nodes: Nodes;
 let vault: VaultClient;
 
 afterAll(() => cleanUp.disposeAsync());
@@ -17,6 +18,7 @@ afterAll(() => cleanUp.disposeAsync());
 // Whoever has no AWS command line cannot follow the page.
 describe.runIf(spawnSync("aws", ["--version"]).status === 0)("on real servers", () => {
   runPage("README.md", {
+    explain: () => nodes.problems.join("\n"),
     async open() {
       stack = await startStack({ programs: inject("stack").programs });
       cleanUp.defer(() => stack.stop());
@@ -24,7 +26,7 @@ describe.runIf(spawnSync("aws", ["--version"]).status === 0)("on real servers", 
       cleanUp.defer(() => vault.close());
       // As in a Vault that nobody has logged in to yet.
       await vault.delete("sys/auth/kubernetes");
-      cleanUp.use(new Nodes(stack.info));
+      nodes = cleanUp.use(new Nodes(stack.info));
       return DocShell.open({ stack: stack.info });
     },
     replace: () => ({ "https://vault.example.com:8200": stack.info.vault.address, "eu-west-1": "us-east-1" }),
