@@ -5,26 +5,27 @@ import { chartSchema, type ValueSchema } from "./helm-values.ts";
 /** A value by its full name. */
 type Named = readonly [name: string, schema: ValueSchema];
 
-const webhookValues = [
-  ...["enabled", "replicas", "imageVersion", "imagePullPolicy", "failurePolicy", "caBundle", "affinity"],
-  ...["podAnnotations", "resources", "namespaceSelectorExpressions"],
-  ...["certManager.injectSecret", "certManager.apiVersion", "certManager.duration", "certManager.renewBefore"],
-  ...["certManager.issuerRef.name", "certManager.issuerRef.kind"],
-  ...["tls.mountPath", "tls.certFileName", "tls.privateKeyFileName", "tls.secretName"],
-  ...["prometheusMonitoring.enable", "prometheusMonitoring.serviceMonitor.customLabels"],
-];
-
 /** What the charts of 2019 and of 2023 had. */
-const formerValues: readonly string[] = [
-  ...["global.imageVersion", "global.imagePullPolicy", "global.podAnnotations", "global.resources"],
-  ...["global.prometheusMonitoring.enable", "global.prometheusMonitoring.serviceMonitor.customLabels"],
-  ...["imageVersion", "imagePullPolicy", "resources", "podAnnotations", "syncPeriodSeconds", "watchNamespace"],
-  ...["serviceAccount.name", "serviceAccount.create", "aws.region", "aws.iamCredentialsSecrets"],
-  ...["tls.enable", "tls.mountPath", "tls.certFileName", "tls.secretName"],
-  ...["vaultAuthenticationMethod", "authMethodVariables", "vault.address", "vault.skipVerify"],
-  ...["prometheusMonitoring.enable", "prometheusMonitoring.serviceMonitor.customLabels"],
-  ...webhookValues.map((name) => `validatingWebhook.${name}`),
-];
+const formerValues: readonly string[] = namesIn(`
+  global.imageVersion global.imagePullPolicy global.podAnnotations global.resources
+  global.prometheusMonitoring.enable global.prometheusMonitoring.serviceMonitor.customLabels
+  imageVersion imagePullPolicy resources podAnnotations syncPeriodSeconds watchNamespace
+  serviceAccount.name serviceAccount.create aws.region aws.iamCredentialsSecrets
+  tls.enable tls.mountPath tls.certFileName tls.secretName
+  vaultAuthenticationMethod authMethodVariables vault.address vault.skipVerify
+  prometheusMonitoring.enable prometheusMonitoring.serviceMonitor.customLabels
+  validatingWebhook.enabled validatingWebhook.replicas validatingWebhook.imageVersion
+  validatingWebhook.imagePullPolicy validatingWebhook.failurePolicy validatingWebhook.caBundle
+  validatingWebhook.affinity validatingWebhook.podAnnotations validatingWebhook.resources
+  validatingWebhook.namespaceSelectorExpressions
+  validatingWebhook.certManager.injectSecret validatingWebhook.certManager.apiVersion
+  validatingWebhook.certManager.duration validatingWebhook.certManager.renewBefore
+  validatingWebhook.certManager.issuerRef.name validatingWebhook.certManager.issuerRef.kind
+  validatingWebhook.tls.mountPath validatingWebhook.tls.certFileName
+  validatingWebhook.tls.privateKeyFileName validatingWebhook.tls.secretName
+  validatingWebhook.prometheusMonitoring.enable
+  validatingWebhook.prometheusMonitoring.serviceMonitor.customLabels
+`);
 
 /**
  * The text of docs/reference/helm-values.md.
@@ -61,6 +62,10 @@ ${all
   .filter(([, value]) => value.deprecated === true)
   .map(([name, value]) => `| \`${name}\` | ${cell(value.description)} |\n`)
   .join("")}`;
+}
+
+function namesIn(text: string): string[] {
+  return text.trim().split(/\s+/);
 }
 
 function leavesOf([name, value]: Named): Named[] {

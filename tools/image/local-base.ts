@@ -38,7 +38,10 @@ const root = join(import.meta.dirname, "..", "..");
  * @throws Error that says which program or package is missing
  */
 export async function localBase(progress: Progress): Promise<LocalBase> {
-  const recipe = [...["local-base.ts", "oci.ts"].map((file) => readFileSync(join(import.meta.dirname, file))), lockText()];
+  const recipe = [
+    ...["local-base.ts", "oci.ts"].map((file) => readFileSync(join(import.meta.dirname, file))),
+    lockText(),
+  ];
   const hash = createHash("sha256").update(recipe.join("\n")).digest("hex").slice(0, 12);
   const directory = await cached(
     {
@@ -100,7 +103,16 @@ async function makeDistroless(at: string): Promise<void> {
     await rm(join(at, emptied), { recursive: true });
     await mkdir(join(at, emptied));
   }
-  const unwanted = ["var/lib/dpkg/status", "var/lib/dpkg/available", "var/lib/dpkg/info", "var/lib/apt", "var/cache", "etc/apt", "usr/share/man", "usr/share/locale"];
+  const unwanted = [
+    "var/lib/dpkg/status",
+    "var/lib/dpkg/available",
+    "var/lib/dpkg/info",
+    "var/lib/apt",
+    "var/cache",
+    "etc/apt",
+    "usr/share/man",
+    "usr/share/locale",
+  ];
   const more = ["usr/share/debconf", "usr/share/perl5", "usr/lib/apt", "usr/share/bug", "usr/share/lintian"];
   for (const name of [...unwanted, ...more]) await rm(join(at, name), { recursive: true, force: true });
   await writeFile(
@@ -155,7 +167,9 @@ async function unpack({ name, version, integrity }: Pinned, scratch: string): Pr
   await mkdir(scratch);
   await must("npm", ["pack", "--silent", `--pack-destination=${scratch}`, `${name}@${version}`]);
   const archive = join(scratch, `${name}-${version}.tgz`);
-  const found = `sha512-${createHash("sha512").update(await readFile(archive)).digest("base64")}`;
+  const found = `sha512-${createHash("sha512")
+    .update(await readFile(archive))
+    .digest("base64")}`;
   if (found !== integrity) throw new Error(`${name}@${version} has the digest ${found}; ${integrity} is expected`);
   await must("tar", ["-xzf", archive, "-C", scratch, "--no-same-owner"]);
   return join(scratch, "package");

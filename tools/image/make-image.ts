@@ -103,7 +103,9 @@ function commands(
 /** The machine's settings for npm and the authorities that it trusts reach the build, and stay out of the image. */
 function secrets(env: NodeJS.ProcessEnv): string[] {
   const files = { npmrc: join(homedir(), ".npmrc"), authorities: env["NODE_EXTRA_CA_CERTS"] };
-  return Object.entries(files).flatMap(([id, src]) => (src && existsSync(src) ? ["--secret", `id=${id},src=${src}`] : []));
+  return Object.entries(files).flatMap(([id, src]) =>
+    src && existsSync(src) ? ["--secret", `id=${id},src=${src}`] : [],
+  );
 }
 
 async function must(program: string, args: readonly string[], { root, env }: ImageRequest, time: string) {

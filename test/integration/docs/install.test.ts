@@ -24,6 +24,7 @@ const manifests = [...page.matchAll(/^```yaml (argocd|flux)\.yaml\n([^]*?)^```/g
 
 const cleanUp = new AsyncDisposableStack();
 let stack: Stack;
+let nodes: Nodes;
 let vault: VaultClient;
 let kube: KubeClient;
 let kms: KmsTestClient;
@@ -32,6 +33,7 @@ let key: string;
 afterAll(() => cleanUp.disposeAsync());
 
 runPage("docs/install.md", {
+  explain: () => nodes.problems.join("\n"),
   async open() {
     stack = await startStack({ programs: inject("stack").programs });
     cleanUp.defer(() => stack.stop());
@@ -43,7 +45,7 @@ runPage("docs/install.md", {
     await vault.write("sys/mounts/secret", { type: "kv", options: { version: "2" } });
     await eventually(async () => expect(await vault.read("secret/config")).toBeDefined());
     await kube.create({ apiVersion: "v1", kind: "Namespace", metadata: { name: "shop" } });
-    cleanUp.use(new Nodes(stack.info));
+    nodes = cleanUp.use(new Nodes(stack.info));
     return DocShell.open({ stack: stack.info });
   },
   replace: () => ({ "https://vault.example.com:8200": stack.info.vault.address, "eu-west-1": "us-east-1" }),
@@ -60,7 +62,7 @@ runPage("docs/install.md", {
   },
 });
 
-test("the fragments of values are rendered, and taken by an API server", async () => {
+test("the fragments of values are rendered, and taken by an API server", { timeout: 180_000 }, async () => {
   expect(fragments.length).toBeGreaterThan(10);
   const { kubernetes } = inject("stack");
   for (const fragment of fragments) {
