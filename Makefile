@@ -10,7 +10,7 @@ export NODE_USE_ENV_PROXY = 1
 vitest = $(NODE) $(BIN)/vitest run --project $(1) $(if $(REPORTS),--reporter=default --reporter=json --outputFile.json=$(REPORTS)/$(1).json)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test ok bench build generate clean install toolchain test-unit test-integration test-model test-slow \
+.PHONY: help demo test ok bench build generate sbom provenance clean install toolchain test-unit test-integration test-model test-slow \
   test-chaos check-format check-lint check-types check-architecture check-unused check-generated
 
 help: ## list the commands (default)
@@ -31,6 +31,7 @@ test-unit: install ## tests that touch nothing outside the process
 
 test-integration: install toolchain build ## tests on real servers
 	@$(NODE) tools/toolchain/main.ts moto_server glauth vault-auth-plugins >/dev/null
+	@$(NODE) tools/toolchain/main.ts crane cosign supply-python actionlint promtool >/dev/null
 	$(call vitest,integration)
 
 test-model: install toolchain ## random sequences of all that can happen, against a model; two minutes, or MODEL_SECONDS
@@ -46,14 +47,21 @@ test-chaos: install toolchain build ## ten minutes of faults: servers killed, li
 bench: install toolchain build ## measure the operator on real servers, next to the targets; ARGS=--help tells more
 	@$(NODE) bench/main.ts $(ARGS)
 
-generate: install ## write the generated files again (CRDs, docs/reference)
+generate: install ## write the generated files again (CRDs, values of the chart, deploy/, docs/reference)
 	@$(NODE) tools/generate.ts
+
+sbom: install ## list what is in an image, as SPDX and CycloneDX; IMAGE=registry/name@sha256:…
+	@$(NODE) tools/sbom.ts '$(IMAGE)' $(if $(PLATFORM),--platform $(PLATFORM)) --output $(or $(OUTPUT),attestations)
+
+provenance: install ## say where an image comes from, as SLSA asks; IMAGE=… BUILDER=<your URI> BASE_IMAGE=…@sha256:…
+	@$(NODE) tools/provenance.ts '$(IMAGE)' $(if $(PLATFORM),--platform $(PLATFORM)) --builder '$(BUILDER)' \
+	  --base-image '$(BASE_IMAGE)' $(if $(BUILD_IMAGE),--build-image '$(BUILD_IMAGE)') --output $(or $(OUTPUT),attestations)
 
 toolchain: install ## find or make the servers: etcd, kube-apiserver, kubectl, OpenBao
 	@$(NODE) tools/toolchain/main.ts >/dev/null
 
 clean: ## remove what was built here (the servers' cache stays)
-	rm -rf dist coverage .demo *.tsbuildinfo
+	rm -rf dist coverage attestations .demo *.tsbuildinfo
 
 check-format: install
 	$(NODE) $(BIN)/biome format .

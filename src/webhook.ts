@@ -22,11 +22,12 @@ import { openTransit, type TransitVault } from "./transit-vault.ts";
 import { productVersion } from "./version.ts";
 import { kubeHookConfigurations, kubeSecretStore } from "./webhook-kube.ts";
 import { Admission } from "./webhook/admission.ts";
+import { endOf } from "./webhook/check-pair.ts";
 import { fileCertificate } from "./webhook/file-certificate.ts";
 import { Includers, type SecretPages } from "./webhook/includers.ts";
 import { selfSigned } from "./webhook/self-signed.ts";
 import { startServer } from "./webhook/server.ts";
-import type { ServingCertificate } from "./webhook/serving-certificate.ts";
+import type { ServingCertificate, ServingPair } from "./webhook/serving-certificate.ts";
 import { throughTurnstile } from "./webhook/turnstile.ts";
 
 const secretsResource: Resource = { group, version, plural: "kmsvaultsecrets", kind: "KMSVaultSecret" };
@@ -64,12 +65,14 @@ export async function runWebhook(config: WebhookConfig, io: WebhookIo): Promise<
   });
   const client = kubeClient(io, metrics);
   const certificate = certificateOf(config, client, logger);
+  const tellEnd = (pair: ServingPair) => metrics.webhook.certificateExpires(sourceOf(config), endOf(pair));
   const transit = openTransit(config.kms, undefined, { clock: systemClock, logger, metrics: metrics.vault });
   const policy = await followedPolicy(config, { ...io, client, metrics });
   try {
     logger.info({ version: productVersion, metricsPort: probes.metricsPort }, "starting");
     const pair = await firstPair(certificate, signal);
     if (pair === undefined) return 0;
+    tellEnd(pair);
     const admission = admissionOf(config, { client, policy, transit, logger, metrics });
     const server = await startServer({
       address: config.listenAddress,
@@ -78,7 +81,9 @@ export async function runWebhook(config: WebhookConfig, io: WebhookIo): Promise<
       answer: (body, due) => admission.answer(body, due),
       clock: systemClock,
       logger,
+      metrics: metrics.webhook,
     });
+    certificate.onChange(tellEnd);
     notReady = "";
     logger.info({ port: server.port, decrypt: config.decrypt }, "answering reviews");
     await aborted(signal);
@@ -101,6 +106,10 @@ function certificateOf({ certificate }: WebhookConfig, client: KubeClient, logge
     clock,
     logger,
   });
+}
+
+function sourceOf({ certificate }: WebhookConfig): "files" | "self-signed" {
+  return "files" in certificate ? "files" : "self-signed";
 }
 
 /** The policy, and the labels of namespaces as soon as it goes by them. Both end with the signal. */

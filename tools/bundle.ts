@@ -11,6 +11,8 @@ export interface Bundle {
   /** Size of the program without its chunks. */
   readonly bytes: number;
   readonly chunks: number;
+  /** The files that code in it comes from, relative to the repository. */
+  readonly sources: readonly string[];
 }
 
 // Dependencies that are CommonJS call require(), which an ES module does not have.
@@ -60,5 +62,10 @@ export async function bundle(directory: string): Promise<Bundle> {
   const outputs = Object.entries(metafile.outputs).filter(([file]) => file.endsWith(".js"));
   const [, output] = outputs.find(([file]) => file.endsWith(`/${name}.js`)) ?? [];
   if (output === undefined) throw new Error(`esbuild wrote no ${name}.js`);
-  return { main: join(directory, `${name}.js`), bytes: output.bytes, chunks: outputs.length - 1 };
+  const sources = outputs.flatMap(([, { inputs }]) =>
+    Object.entries(inputs)
+      .filter(([, { bytesInOutput }]) => bytesInOutput > 0)
+      .map(([file]) => file),
+  );
+  return { main: join(directory, `${name}.js`), bytes: output.bytes, chunks: outputs.length - 1, sources };
 }

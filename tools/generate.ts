@@ -3,7 +3,8 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { renderCrds } from "../src/api/crd.ts";
-import { valuesYaml } from "./helm-values.ts";
+import { requiredValues, valuesYaml } from "./helm-values.ts";
+import { helmValuesPage } from "./helm-values-page.ts";
 import { manifestFiles } from "./manifests.ts";
 import { apiPage, configurationPage, metricsPage } from "./reference.ts";
 
@@ -19,9 +20,11 @@ const generated: readonly Generated[] = [
   ...renderCrds().map(({ file, yaml }) => ({ path: `deploy/crds/${file}`, render: () => yaml })),
   ...renderCrds().map(({ file, yaml }) => ({ path: `helm/kms-vault-operator/files/crds/${file}`, render: () => yaml })),
   { path: "helm/kms-vault-operator/values.yaml", render: valuesYaml },
+  { path: "helm/kms-vault-operator/files/required-values.yaml", render: requiredValues },
   { path: "docs/reference/api.md", render: apiPage },
   { path: "docs/reference/configuration.md", render: configurationPage },
   { path: "docs/reference/metrics.md", render: metricsPage },
+  { path: "docs/reference/helm-values.md", render: helmValuesPage },
   // Last: rendered from the chart, of which some of the files above are part.
   ...manifestFiles,
 ];

@@ -35,6 +35,25 @@ export function valuesYaml(): string {
   return `${head}${linesOf(chartSchema(), "").join("\n")}\n`;
 }
 
+/** The text of a list of the values that must not be null, for the chart's templates: `tls.mountPath`. */
+export function requiredValues(): string {
+  const head = "# Generated from values.schema.json by `make generate`: do not edit.\n";
+  return `${head}${stringify(namesOfRequired(chartSchema(), ""))}`;
+}
+
+function namesOfRequired({ properties }: ValueSchema, prefix: string): string[] {
+  return Object.entries(properties ?? {}).flatMap(([name, value]) => {
+    if (value.deprecated === true) return [];
+    if (value.properties) return namesOfRequired(value, `${prefix}${name}.`);
+    return isNullable(value) ? [] : [`${prefix}${name}`];
+  });
+}
+
+/** A list may be: without one, none is meant. The Go operator's chart had it so. */
+function isNullable({ type = [], enum: values }: ValueSchema): boolean {
+  return values?.includes(null) ?? [type].flat().some((one) => one === "null" || one === "array");
+}
+
 function linesOf(group: ValueSchema, indent: string): string[] {
   const values = Object.entries(group.properties ?? {}).filter(([, value]) => value.deprecated !== true);
   return values.flatMap(([name, value]) => {

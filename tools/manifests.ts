@@ -85,10 +85,7 @@ const operatorFiles: readonly FileDefinition[] = [
 const webhookFiles: readonly FileDefinition[] = [
   {
     path: "deploy/webhook/rbac.yaml",
-    head: [
-      "What the webhook may do. A Partial's values may be encrypted with the encryption context of the objects that include",
-      "it: those are looked up where the Partial alone does not decrypt. At KMS it needs kms:Decrypt, and nothing else.",
-    ],
+    head: ["What the webhook may do in the cluster. At KMS it needs kms:Decrypt, and nothing else."],
     objects: [`ServiceAccount/${webhook}`, `ClusterRole/${webhook}`, `ClusterRoleBinding/${webhook}`],
     values: selfSigned,
   },

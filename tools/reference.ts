@@ -54,12 +54,13 @@ on the command line; otherwise they are a condition on the objects that use the 
 export function metricsPage(): string {
   const rows = createMetrics({ version: "" })
     .describe()
-    .map(({ name, type, help }) => [`\`${name}\``, type, help]);
+    .map(({ name, type, help, labels }) => [`\`${name}\``, type, labels.map(code).join(", "), help]);
   const [standard, own] = [rows.filter(([name]) => !isOwn(name)), rows.filter(([name]) => isOwn(name))];
-  const head = ["Metric", "Type", "Meaning"];
+  const head = ["Metric", "Type", "Labels", "Meaning"];
   return `${notice}# Metrics
 
-Served at \`/metrics\` on \`--metrics-addr\`. No label holds a name, a path, a namespace or a message.
+Served at \`/metrics\` on \`--metrics-addr\`. No label holds a name, a path, a namespace or a message. Dashboards and alerts that
+go by them: [alerts, and what to do](../runbooks.md).
 
 ## The product
 

@@ -6,7 +6,7 @@ import type { OperatorError } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import type { Result } from "../runtime/controller.ts";
 import { isInvalid } from "../runtime/kube-error.ts";
-import { keyOf } from "../runtime/objects.ts";
+import { type KubeObject, keyOf } from "../runtime/objects.ts";
 import { effectivePolicy, ownFinalizers } from "../sync/deletion-policy.ts";
 import type { Removal } from "../sync/outcome.ts";
 import type { Place } from "../sync/record.ts";
@@ -32,6 +32,8 @@ export interface DeletionOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly metrics: {
+    /** Why the deletion of an object (`namespace/name`) is held up; undefined when it is not, or not any more. */
+    deletionBlocked(object: string, reason: string | undefined): void;
     /** An object was let go although its data could not be removed. */
     releasedUntouched(): void;
   };
@@ -56,7 +58,7 @@ export class Deletion {
     const { object, metadata, note } = subject;
     // Somebody else's finalizer is no order to delete anything.
     const held = ownFinalizers.filter((finalizer) => metadata.finalizers?.includes(finalizer));
-    if (held.length === 0) return {};
+    if (held.length === 0) return this.#unblocked(object);
     const places = note === undefined ? [] : [...(note.former ?? []), note];
     const leaves = places.map(({ destination }) => shares.enter(claimOn(destination)));
     try {
@@ -77,6 +79,12 @@ export class Deletion {
       if (isInvalid(error)) await this.#tellBlocked(subject, error, signal);
       throw error;
     }
+    return this.#unblocked(object);
+  }
+
+  /** Another's finalizer may keep the object for longer. */
+  #unblocked(object: KubeObject): Result {
+    this.#options.metrics.deletionBlocked(keyOf(object), undefined);
     return {};
   }
 
@@ -107,7 +115,8 @@ export class Deletion {
 
   /** Says on the object why its deletion is held up. */
   async #tellBlocked({ object, metadata, status }: Subject, error: OperatorError, signal: AbortSignal): Promise<void> {
-    const { clock, writer, memory } = this.#options;
+    const { clock, writer, memory, metrics } = this.#options;
+    metrics.deletionBlocked(keyOf(object), error.code);
     const next = blockedStatus(status, error, { generation: metadata.generation, now: clock.now() });
     const told = status?.conditions?.some((one) => one.type === "DeletionBlocked" && one.reason === error.code);
     await memory.save(object, next, (saved) => writer.saveStatus(object, saved, signal));

@@ -161,6 +161,7 @@ export class Reconciler {
     this.#attempts.forget(object.metadata.uid);
     this.#options.identities.forget(object.metadata.uid);
     this.#options.metrics.objectReady(keyOf(object), undefined);
+    this.#options.metrics.deletionBlocked(keyOf(object), undefined);
   }
 
   #isStored({ object, metadata }: Subject): boolean {

@@ -55,18 +55,14 @@ export interface Own {
  */
 export function chooseKey(
   operatorKeys: readonly string[] | undefined,
-  { keyId, allowedKeys, roleArn }: Pick<DecryptCall, "keyId" | "allowedKeys" | "roleArn">,
+  call: Pick<DecryptCall, "keyId" | "allowedKeys" | "roleArn">,
   own: Own,
 ): KeyChoice {
-  const lists = [operatorKeys, allowedKeys]
-    .filter((list) => list !== undefined && !list.includes("*"))
-    .map((list = []) => list.filter(isAwsKey));
-  // Asked for by its name, an alias needs no permission but its own (the condition kms:RequestAlias).
-  const [only] = lists.find((list) => list.length === 1) ?? [];
-  const asked = keyId ?? only;
+  const { lists, asked } = keysAskedFor(operatorKeys, call);
   const keyRegion = asked === undefined ? undefined : regionOfKey(asked);
   const isElsewhere =
-    (roleArn !== undefined && roleArn !== own.roleArn) || (keyRegion !== undefined && keyRegion !== own.region);
+    (call.roleArn !== undefined && call.roleArn !== own.roleArn) ||
+    (keyRegion !== undefined && keyRegion !== own.region);
   // Elsewhere somebody else may have given an alias the name that the list means here.
   const counting = isElsewhere ? lists.map((list) => list.filter(isArn)) : lists;
   if (counting.some((list) => list.length === 0)) throw nothingListed(isElsewhere);
@@ -75,6 +71,22 @@ export function chooseKey(
     ...(keyRegion !== undefined && { region: keyRegion }),
     lists: counting.filter((list) => asked === undefined || !list.includes(asked)),
   };
+}
+
+/**
+ * What the lists and the object say of the key before KMS has answered.
+ * @returns the lists that do not allow any key, without what is no key of AWS KMS; and the key to ask for by its name,
+ * where one is named: by the object, or by a list that has no other
+ */
+export function keysAskedFor(
+  operatorKeys: readonly string[] | undefined,
+  { keyId, allowedKeys }: Pick<DecryptCall, "keyId" | "allowedKeys">,
+): { readonly lists: readonly (readonly string[])[]; readonly asked: string | undefined } {
+  const lists = [operatorKeys, allowedKeys]
+    .filter((list) => list !== undefined && !list.includes("*"))
+    .map((list = []) => list.filter(isAwsKey));
+  // Asked for by its name, an alias needs no permission but its own (the condition kms:RequestAlias).
+  return { lists, asked: keyId ?? lists.find((list) => list.length === 1)?.[0] };
 }
 
 /** Whether the key with that ARN, out of KMS's answer, is on the list by its ARN or its id. */

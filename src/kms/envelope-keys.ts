@@ -1,7 +1,7 @@
 // Which of a message's data keys KMS is asked to decrypt, and in which order. Only the best is asked for as a rule: of what
 // can be known before KMS has answered (the key that is named, where KMS is asked, which keys may be used) all is used here.
 import type { DecryptCall } from "./cipher.ts";
-import { isAwsKey, isListed } from "./aws-keys.ts";
+import { isListed, keysAskedFor } from "./aws-keys.ts";
 import type { EncryptedDataKey } from "./message-format.ts";
 
 /** What the operator was started with. */
@@ -24,14 +24,10 @@ const idForm = /^(?:arn:[^/]*:key\/)?([A-Za-z0-9-]+)$/;
  */
 export function dataKeysToTry(
   dataKeys: readonly EncryptedDataKey[],
-  { keyId, allowedKeys }: Pick<DecryptCall, "keyId" | "allowedKeys">,
+  call: Pick<DecryptCall, "keyId" | "allowedKeys">,
   own: OwnKeys,
 ): EncryptedDataKey[] {
-  const lists = [own.allowedKeys, allowedKeys]
-    .filter((list) => list !== undefined && !list.includes("*"))
-    .map((list = []) => list.filter(isAwsKey));
-  // A list of a single key names it: KMS is asked by that name, and where it is.
-  const named = keyId ?? lists.find((list) => list.length === 1)?.[0] ?? "";
+  const { lists, asked: named = "" } = keysAskedFor(own.allowedKeys, call);
   const id = idOf(named);
   const region = regionOf(named) ?? own.region;
   const isThere = ({ keyName }: EncryptedDataKey) => region !== undefined && regionOf(keyName) === region;

@@ -138,7 +138,9 @@ export class Sharding implements Election {
   }
 
   async run(signal: AbortSignal, callbacks: LeadershipCallbacks): Promise<void> {
-    const { logger, identity, name, shards } = this.#options;
+    const { logger, metrics, identity, name, shards } = this.#options;
+    // So that a shard that nobody holds shows as 0 everywhere, and not as nothing at all.
+    for (const { lease } of this.#shards) metrics.leading(lease, false);
     const stop = new AbortController();
     const passOn = () => stop.abort(signal.reason);
     if (signal.aborted) passOn();

@@ -78,6 +78,12 @@ test("the product's own figures", async () => {
   metrics.vault.requestDone("GET", "200", 0.1);
   metrics.kms.requestDone("Decrypt", "KMSThrottled", 0.1);
   metrics.runtime.leading("lease", true);
+  metrics.product.objectReady("a/1", "Synced");
+  metrics.product.deletionBlocked("a/1", "VaultSealed");
+  metrics.vault.loginDone("k8s", "VaultLoginFailed");
+  metrics.webhook.certificateExpires("files", 1_800_000_000_000);
+  metrics.webhook.requestBegun();
+  metrics.webhook.requestRefused(413);
   expect(await lines(metrics, "")).toEqual(
     expect.arrayContaining([
       'kms_vault_operator_build_info{version="1.2.3"} 1',
@@ -86,6 +92,12 @@ test("the product's own figures", async () => {
       'kms_vault_operator_vault_requests_total{method="GET",code="200"} 1',
       'kms_vault_operator_kms_requests_total{operation="Decrypt",outcome="KMSThrottled"} 1',
       'leader_election_master_status{name="lease"} 1',
+      'kms_vault_operator_objects{reason="Synced"} 1',
+      'kms_vault_operator_deletions_blocked{reason="VaultSealed"} 1',
+      'kms_vault_operator_vault_logins_total{method="k8s",outcome="VaultLoginFailed"} 1',
+      'kms_vault_operator_webhook_certificate_expiry_timestamp_seconds{source="files"} 1800000000',
+      "kms_vault_operator_webhook_requests_in_flight 1",
+      'kms_vault_operator_webhook_refused_requests_total{code="413"} 1',
       expect.stringMatching(/^process_cpu_seconds_total \d/),
     ]),
   );
@@ -97,6 +109,7 @@ test("every figure is described, and counters are named as such", () => {
     name: "workqueue_adds_total",
     help: "Keys added.",
     type: "counter",
+    labels: ["name"],
   });
   const ours = described.filter((metric) => /^(kms_vault_operator|workqueue|controller)_/.test(metric.name));
   for (const { name, type } of ours) expect(name.endsWith("_total")).toBe(type === "counter");

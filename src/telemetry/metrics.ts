@@ -3,6 +3,7 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 import { requestSeconds } from "./buckets.ts";
 import { createRuntimeMetrics } from "./runtime-metrics.ts";
+import { createWebhookMetrics } from "./webhook-metrics.ts";
 
 /** One registry per process (or per test): nothing is registered globally. */
 export type Metrics = ReturnType<typeof createMetrics>;
@@ -22,8 +23,14 @@ export function createMetrics({ version }: { readonly version: string }) {
   return {
     /** All figures, in the text form that Prometheus scrapes, and its content type. */
     exposition: { contentType: registry.contentType, text: () => registry.metrics() },
-    /** Every figure's name, type and meaning, for the reference page. */
-    describe: () => registry.getMetricsAsArray().map(({ name, type, help }) => ({ name, type: String(type), help })),
+    /** Every figure's name, type, meaning and labels, for the reference page and the checks of dashboards and alerts. */
+    describe: () =>
+      registry.getMetricsAsArray().map((metric) => ({
+        name: metric.name,
+        type: String(metric.type),
+        help: metric.help,
+        labels: "labelNames" in metric && Array.isArray(metric.labelNames) ? metric.labelNames.map(String) : [],
+      })),
     /** What src/runtime reports (runtime/metrics.ts). */
     runtime: createRuntimeMetrics(registry),
     /** What the reconciler reports. */
@@ -32,7 +39,7 @@ export function createMetrics({ version }: { readonly version: string }) {
     vault: createVaultMetrics(registry),
     /** What is reported of KMS (kms/metered.ts). */
     kms: createKmsMetrics(registry),
-    /** What the webhook reports (webhook/admission.ts). */
+    /** What the webhook reports (webhook/admission.ts, webhook/server.ts). */
     webhook: createWebhookMetrics(registry),
     /** What is reported of the tenancy policy (policy/live-policy.ts). */
     policy: createPolicyMetrics(registry),
@@ -44,6 +51,12 @@ function createReconcilerMetrics(registry: Registry) {
   const objects = new Gauge({
     name: "kms_vault_operator_objects",
     help: "KMSVaultSecrets by the reason of their Ready condition.",
+    labelNames: ["reason"],
+    registers,
+  });
+  const blocked = new Gauge({
+    name: "kms_vault_operator_deletions_blocked",
+    help: "Deleted KMSVaultSecrets that cannot go because their data cannot be removed from Vault, by the code of the error.",
     labelNames: ["reason"],
     registers,
   });
@@ -70,23 +83,17 @@ function createReconcilerMetrics(registry: Registry) {
     help: "1 while the API server does not let us save statuses.",
     registers,
   });
-  const reasons = new Map<string, string>();
   return {
     /**
      * @param object its `namespace/name`, which is not a label
      * @param reason of its Ready condition; undefined when the object is gone
      */
-    objectReady(object: string, reason: string | undefined): void {
-      const before = reasons.get(object);
-      if (before === reason) return;
-      if (before !== undefined) objects.dec({ reason: before });
-      if (reason === undefined) {
-        reasons.delete(object);
-        return;
-      }
-      objects.inc({ reason });
-      reasons.set(object, reason);
-    },
+    objectReady: countByReason(objects),
+    /**
+     * @param object its `namespace/name`, which is not a label
+     * @param reason why its deletion is held up; undefined when it is not, or not any more
+     */
+    deletionBlocked: countByReason(blocked),
     /** A write to Vault. */
     wroteSecret(engineVersion: string): void {
       writes.inc({ engine_version: engineVersion });
@@ -106,6 +113,22 @@ function createReconcilerMetrics(registry: Registry) {
   };
 }
 
+/** Each object counts once, by the reason that was told of it last. */
+function countByReason(gauge: Gauge<"reason">): (object: string, reason: string | undefined) => void {
+  const reasons = new Map<string, string>();
+  return (object, reason) => {
+    const before = reasons.get(object);
+    if (before === reason) return;
+    if (before !== undefined) gauge.dec({ reason: before });
+    if (reason === undefined) {
+      reasons.delete(object);
+      return;
+    }
+    gauge.inc({ reason });
+    reasons.set(object, reason);
+  };
+}
+
 function createVaultMetrics(registry: Registry) {
   const registers = [registry];
   const total = new Counter({
@@ -119,6 +142,12 @@ function createVaultMetrics(registry: Registry) {
     help: "How long requests to Vault took.",
     labelNames: ["method"],
     buckets: requestSeconds,
+    registers,
+  });
+  const logins = new Counter({
+    name: "kms_vault_operator_vault_logins_total",
+    help: "Logins to Vault by method and outcome: ok, or the code of the error. With the method token: looks at the token that was given.",
+    labelNames: ["method", "outcome"],
     registers,
   });
   const skipVerify = new Gauge({
@@ -135,6 +164,10 @@ function createVaultMetrics(registry: Registry) {
     requestDone(method: string, code: string, seconds: number): void {
       total.inc({ method, code });
       duration.observe({ method }, seconds);
+    },
+    /** One login; `outcome` is `ok`, or the code of the error. */
+    loginDone(method: string, outcome: string): void {
+      logins.inc({ method, outcome });
     },
   };
 }
@@ -199,44 +232,6 @@ function createKmsMetrics(registry: Registry) {
     requestDone(operation: string, outcome: string, seconds: number): void {
       total.inc({ operation, outcome });
       duration.observe({ operation }, seconds);
-    },
-  };
-}
-
-function createWebhookMetrics(registry: Registry) {
-  const registers = [registry];
-  const reviews = new Counter({
-    name: "kms_vault_operator_webhook_reviews_total",
-    help: "Reviews by the webhook, by kind, operation and outcome: allowed, warned, denied, malformed, error.",
-    labelNames: ["kind", "operation", "outcome"],
-    registers,
-  });
-  const duration = new Histogram({
-    name: "kms_vault_operator_webhook_review_duration_seconds",
-    help: "How long reviews took, KMS included.",
-    labelNames: ["kind", "operation"],
-    buckets: requestSeconds,
-    registers,
-  });
-  const unchecked = new Counter({
-    name: "kms_vault_operator_webhook_unchecked_values_total",
-    help: "Values that the webhook let through without having decrypted them, by the code of the error.",
-    labelNames: ["code"],
-    registers,
-  });
-  return {
-    /**
-     * One review.
-     * @param kind of the object, or `other`
-     * @param operation of the API server, or `other`
-     */
-    reviewed(kind: string, operation: string, outcome: string, seconds: number): void {
-      reviews.inc({ kind, operation, outcome });
-      duration.observe({ kind, operation }, seconds);
-    },
-    /** A value that could not be checked. */
-    uncheckedValue(code: string): void {
-      unchecked.inc({ code });
     },
   };
 }

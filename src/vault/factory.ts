@@ -44,7 +44,7 @@ const closeWithinMs = 5_000;
 
 /** Does no I/O until something is asked of an access. */
 export function createVault(options: VaultOptions): ClosableVault {
-  const { auth, clock, logger, beforeMutation, serviceAccounts: tokens, keepsToNamespace = false } = options;
+  const { auth, clock, logger, metrics, beforeMutation, serviceAccounts: tokens, keepsToNamespace = false } = options;
   const transport = new VaultTransport(options.transport, options);
   const cache = new MountCache(clock);
   const logins = loginsOf(auth);
@@ -60,7 +60,8 @@ export function createVault(options: VaultOptions): ClosableVault {
   function make(identity: Identity): Known {
     const { method, namespace, serviceAccount } = identity;
     const who = { method, ...(serviceAccount && { serviceAccount }) };
-    const session = new Session({ door: { transport, namespace }, login: loginOf(identity), who, clock, logger });
+    const door = { transport, namespace };
+    const session = new Session({ door, login: loginOf(identity), who, clock, logger, metrics });
     const client = new VaultClient({ transport, session, beforeMutation });
     // Decrypting changes nothing, whoever leads.
     const reader = new VaultClient({ transport, session });

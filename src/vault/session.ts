@@ -8,14 +8,16 @@ import { type Backoff, backoffDelay } from "../base/retry.ts";
 import { type Grant, grantOf, type Login, type LoginDoor } from "./auth/login.ts";
 import { lookupSelf } from "./auth/lookup.ts";
 import { type TokenLife, tokenLife } from "./token-life.ts";
+import type { VaultMetrics } from "./transport.ts";
 
 export interface SessionOptions {
   readonly door: LoginDoor;
   readonly login: Login;
   /** Who logs in, for the log: the method, and the service account if it is one's. */
-  readonly who: object;
+  readonly who: { readonly method: string };
   readonly clock: Clock;
   readonly logger: Logger;
+  readonly metrics?: Pick<VaultMetrics, "loginDone"> | undefined;
   readonly random?: () => number;
 }
 
@@ -135,10 +137,11 @@ export class Session {
         "this login to Vault has ended: the operator stops, or nothing uses it",
       );
     }
-    const { door, login, clock, logger, who } = this.#options;
+    const { door, login, clock, logger, metrics, who } = this.#options;
     const started = clock.monotonic();
     try {
       const grant = await this.#logInWithin();
+      metrics?.loginDone(who.method, "ok");
       const { ttlMs, renewable, uses, own } = grant;
       logger.info({ ...who, namespace: door.namespace, ttlMs, renewable, uses }, "logged in");
       if (!own && uses !== undefined) {
@@ -154,6 +157,7 @@ export class Session {
       return this.#activate(grant, started, grant.ttlMs ?? 0);
     } catch (error) {
       this.#fail(asOperatorError(error));
+      metrics?.loginDone(who.method, asOperatorError(error).code);
       logger.warn({ ...who, namespace: door.namespace, error }, "login failed");
       // Who may not log in any more may not go on with what is left of the last login either.
       if (this.#active !== undefined && (await login.refusal?.()) !== undefined) this.#drop();

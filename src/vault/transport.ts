@@ -40,13 +40,18 @@ export interface VaultTransportOptions extends ServerAddress, ConnectionOptions,
   readonly rateLimit?: RateLimit;
 }
 
-/** Counts requests. Label values are few and fixed. */
+/** Counts requests and logins. Label values are few and fixed. */
 export interface VaultMetrics {
   /**
    * One attempt.
    * @param status the HTTP status, or `<error>` when there was no answer
    */
   requestDone(method: string, status: string, seconds: number): void;
+  /**
+   * One login (session.ts).
+   * @param outcome `ok`, or the code of the error
+   */
+  loginDone(method: string, outcome: string): void;
 }
 
 export interface VaultRequest {

@@ -30,6 +30,15 @@ export function certificatesIn(pem: string): readonly X509Certificate[] {
   });
 }
 
+/**
+ * When the certificate of a pair that was checked ends.
+ * @returns ms since the epoch
+ */
+export function endOf({ cert }: ServingPair): number {
+  // PEM is read up to the end of its first certificate.
+  return new X509Certificate(cert).validToDate.getTime();
+}
+
 function privateKeyOf(pem: string): ReturnType<typeof createPrivateKey> {
   try {
     return createPrivateKey(pem);

@@ -20,6 +20,14 @@ export interface ServerOptions {
   readonly answer: (body: unknown, signal: AbortSignal) => Promise<Reply>;
   readonly clock: Clock;
   readonly logger: Logger;
+  readonly metrics: ServerMetrics;
+}
+
+/** Where figures go. */
+interface ServerMetrics {
+  requestBegun(): void;
+  requestEnded(): void;
+  requestRefused(status: number): void;
 }
 
 /** What listens, until it is closed. */
@@ -70,7 +78,8 @@ interface Answering extends ServerOptions {
 }
 
 async function respond(options: Answering, request: IncomingMessage, response: ServerResponse): Promise<void> {
-  const { answer, clock, logger, intake, isListening } = options;
+  const { answer, clock, logger, metrics, intake, isListening } = options;
+  metrics.requestBegun();
   const room = intake.enter();
   const due = new AbortController();
   const abort = () => due.abort();
@@ -79,6 +88,7 @@ async function respond(options: Answering, request: IncomingMessage, response: S
   response.once("close", abort);
   try {
     const body = await readJson(request, room);
+    if ("status" in body) metrics.requestRefused(body.status);
     const { status, body: reply } = "status" in body ? refusal(body) : await answer(body.json, due.signal);
     // Once no more connections are taken, each has its last answer.
     response.shouldKeepAlive &&= isListening();
@@ -90,6 +100,7 @@ async function respond(options: Answering, request: IncomingMessage, response: S
   } finally {
     timer.cancel();
     room.leave();
+    metrics.requestEnded();
     response.off("close", abort);
   }
 }

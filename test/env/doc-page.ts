@@ -129,13 +129,20 @@ function isUnfinished(command: readonly string[]): boolean {
   return command.at(-1)?.endsWith("\\") === true;
 }
 
+/** A line such as `AQICAHh…`: one word of which only the beginning is shown, as an example. */
+export function isWordToRemember(line: string): boolean {
+  return /^[^\s…]+…$/.test(line);
+}
+
 /**
  * Compares what a command printed with what the page shows. `…` stands for any text, on a line of its own for any lines;
- * a duration for any duration (the column AGE), a run of blanks for any run of blanks. Everything else must be there.
+ * a duration for any duration (the column AGE), a run of blanks for any run of blanks; a line of one word that ends in `…`
+ * for any word. Everything else must be there.
  */
 export function isAsShown(shown: readonly string[], printed: string): boolean {
   const lines = shown.map((line) => {
     if (line.trim() === "…") return "(?:.*\n)*?";
+    if (isWordToRemember(line)) return String.raw`\S+\n`;
     const pieces = line.trim().split(/(…|[ \t]+|\b\d+(?:ms|[smhd])\b)/);
     return `${pieces.map((piece, index) => (index % 2 === 0 ? escaped(piece) : patternOf(piece))).join("")}\n`;
   });

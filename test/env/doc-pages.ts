@@ -9,6 +9,9 @@ import type { DocShell } from "./doc-shell.ts";
 
 const root = join(import.meta.dirname, "..", "..");
 
+/** Pages wait for pods and leases; the shell bounds each command by itself. */
+const sectionTimeoutMs = 300_000;
+
 /** Page → the test that runs it by `runPage`, both relative to the repository. */
 export const docPages = {
   "README.md": "test/integration/docs/readme.test.ts",
@@ -29,6 +32,8 @@ export interface PageRun {
   /** Title of a section (`Second / Third`) → what happens in the world before or after it. */
   readonly before?: Readonly<Record<string, () => Promise<void>>>;
   readonly after?: Readonly<Record<string, () => Promise<void>>>;
+  /** What the world has to say when a section fails, besides what the terminal shows. */
+  readonly explain?: () => string;
 }
 
 /** Registers one test for each section that has commands; they run in the order of the page, in one terminal. */
@@ -49,14 +54,23 @@ export function runPage(page: DocPage, run: PageRun): void {
   });
   afterAll(() => shell?.[Symbol.asyncDispose]());
 
-  test.each(sections)(`${page}: $title`, async ({ title, steps }) => {
-    expect(failed, "the section that failed before this one").toBeUndefined();
-    failed = title;
-    await run.before?.[title]?.();
-    for (const step of steps) await shell.follow(replaced(step, replacements));
-    await run.after?.[title]?.();
-    failed = undefined;
-  });
+  test.each(sections)(
+    `${page}: $title`,
+    async ({ title, steps }) => {
+      expect(failed, "the section that failed before this one").toBeUndefined();
+      failed = title;
+      try {
+        await run.before?.[title]?.();
+        for (const step of steps) await shell.follow(replaced(step, replacements));
+        await run.after?.[title]?.();
+      } catch (error) {
+        if (run.explain !== undefined) process.stderr.write(`${run.explain()}\n`);
+        throw error;
+      }
+      failed = undefined;
+    },
+    sectionTimeoutMs,
+  );
 }
 
 /** A step in which the reader's own words stand. */

@@ -2,16 +2,18 @@
 // looks like the clone, with the programs, the kubeconfig and the variables that the page takes for granted.
 import { type ChildProcessByStdio, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { delimiter, dirname, join } from "node:path";
 import type { Readable, Writable } from "node:stream";
 import { resolveToolchain } from "../../tools/toolchain/resolve.ts";
-import { type CommandStep, isAsShown, type Step } from "./doc-page.ts";
+import { type CommandStep, isAsShown, isWordToRemember, type Step } from "./doc-page.ts";
 import { awsEnvironment } from "./kms-client.ts";
 import { ProcessGroup } from "./processes.ts";
 import type { StackInfo } from "./stack.ts";
 
 const root = join(import.meta.dirname, "..", "..");
+/** Not in a fresh clone, too much to copy, and nothing that a page changes. */
+const isMade = new Set(["node_modules", "dist"]);
 const commandTimeoutMs = 180_000;
 
 export interface DocShellOptions {
@@ -24,10 +26,12 @@ export interface DocShellOptions {
 
 /** A reader's terminal. `await using` ends it. */
 export class DocShell implements AsyncDisposable {
-  /** Where the commands run: what is in the clone is there, as links. */
+  /** Where the commands run: a copy of the checkout. */
   readonly directory: string;
   readonly #group: ProcessGroup;
   readonly #child: ChildProcessByStdio<Writable, Readable, null>;
+  /** What stood in the place of a word of the page that ends in `…`. */
+  readonly #printed = new Map<string, string>();
   #output = "";
 
   private constructor(group: ProcessGroup, env: NodeJS.ProcessEnv) {
@@ -50,24 +54,36 @@ export class DocShell implements AsyncDisposable {
     const group = await ProcessGroup.create();
     const clone = join(group.directory, "clone");
     mkdirSync(clone);
-    for (const name of readdirSync(root).filter((one) => one !== ".git"))
-      symlinkSync(join(root, name), join(clone, name));
+    for (const name of readdirSync(root).filter((one) => one !== ".git")) {
+      if (isMade.has(name)) symlinkSync(join(root, name), join(clone, name));
+      else cpSync(join(root, name), join(clone, name), { recursive: true });
+    }
     return new DocShell(group, await environmentOf(group.directory, options));
   }
 
-  /** Does what the page says. @throws Error with line, command and output when it fails or prints something else */
+  /**
+   * Does what the page says. Where it shows a single word that ends in `…` (AQICAHh…), what is printed in its place stands
+   * for the word from then on: the reader puts it where the page does.
+   * @throws Error with line, command and output when it fails or prints something else
+   */
   async follow(step: Step): Promise<void> {
     if (step.kind === "file") {
       const file = join(this.directory, step.name);
       mkdirSync(dirname(file), { recursive: true });
-      writeFileSync(file, step.text);
+      writeFileSync(file, this.#withPrinted(step.text));
       return;
     }
-    const { status, output } = await this.run(step.command);
+    const { status, output } = await this.run(this.#withPrinted(step.command));
     const problem = problemOf(step, status, output);
     if (problem !== undefined) {
       throw new Error(`line ${step.line}: ${problem}\n$ ${step.command}\n${output}${shownIn(step)}`);
     }
+    const [word, ...more] = step.output;
+    if (word !== undefined && more.length === 0 && isWordToRemember(word)) this.#printed.set(word, output.trim());
+  }
+
+  #withPrinted(text: string): string {
+    return [...this.#printed].reduce((all, [word, printed]) => all.replaceAll(word, printed), text);
   }
 
   /** Runs a command in the shell; variables and the directory stay for the next one. */

@@ -155,6 +155,20 @@ describe.each(["helm", "helm3"] as const)("caBundle, with %s", (program) => {
   afterEach(() => helm(program, "uninstall"));
 });
 
+test("--reuse-values, which would leave all that is new without a default, is told from --reset-then-reuse-values", async () => {
+  await using directory = lastChart();
+  await helm("helm3", "install", directory.path);
+  const upgrade = ["upgrade", "kms-vault-operator", chartDirectory, ...cluster()];
+  for (const program of ["helm", "helm3"] as const) {
+    const { code, stderr } = await runHelm([...upgrade, "--reuse-values"], {}, program);
+    expect(code).toBe(1);
+    expect(stderr).toContain("write --reset-then-reuse-values in its place");
+  }
+  const { code, stderr } = await runHelm([...upgrade, "--reset-then-reuse-values"]);
+  expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+  await helm("helm", "uninstall");
+});
+
 /** The webhook's configuration in a chart of its own, as far as the last chart's said what matters here. */
 function lastChart(): { readonly path: string } & AsyncDisposable {
   const path = mkdtempSync(join(tmpdir(), "last-chart-"));
@@ -188,9 +202,12 @@ async function helm(
   verb: "install" | "upgrade" | "uninstall",
   directory = chartDirectory,
 ): Promise<void> {
-  const cluster = [`--kubeconfig=${stack.info.kubernetes.kubeconfig}`, `--namespace=${releaseNamespace}`];
   const chart = verb === "uninstall" ? [] : [directory, "--values=-"];
   const values = { crds: { install: false }, validatingWebhook: { enabled: true, certificates: "selfSigned" } };
-  const { code, stderr } = await runHelm([verb, "kms-vault-operator", ...chart, ...cluster], values, program);
+  const { code, stderr } = await runHelm([verb, "kms-vault-operator", ...chart, ...cluster()], values, program);
   if (code !== 0) throw new Error(`helm ${verb}: ${stderr}`);
+}
+
+function cluster(): string[] {
+  return [`--kubeconfig=${stack.info.kubernetes.kubeconfig}`, `--namespace=${releaseNamespace}`];
 }

@@ -52,7 +52,9 @@ const contradictions: readonly Refusal[] = [
     { policy: { enabled: true, existingConfigMap: "p", rules: [{ name: "a", vaultPaths: [] }] } },
   ],
   ["transit.address needs transit.tokenSecretName", { transit: { address: "https://v:1" } }],
-  ["the values tls are missing. They must not be null", { tls: null }],
+  ["tls.mountPath, tls.certFileName must not be null; leave them out for their defaults", { tls: null }],
+  ["crds.keep must not be null", { crds: { keep: null } }],
+  ["validatingWebhook.timeoutSeconds must not be null", { validatingWebhook: { timeoutSeconds: null } }],
 ];
 
 /** By the schema: the path of the value, and what Helm says of it. */
@@ -87,6 +89,13 @@ describe.each([
 test("everything that is wrong is said at once", async () => {
   const said = await refusalOf({ tls: { enable: true }, policy: { enabled: true }, imageVersion: "v0.17.0" });
   expect(said.match(/^ {2}- /gm)).toHaveLength(3);
+});
+
+test("a secret in the place of a reference to one is not repeated", async () => {
+  const aws = { accessKeyId: "canary", secretAccessKey: "canary" };
+  const said = await refusalOf({ authentication: { token: "canary", userpass: { password: "canary" } }, aws });
+  expect(said).toContain("{name: VAULT_TOKEN, valueFrom: {secretKeyRef: {name: SECRET, key: KEY}}}");
+  expect(said).not.toContain("canary");
 });
 
 test("as a part of another chart: its condition and its global values are let through", async () => {

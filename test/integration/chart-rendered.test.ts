@@ -1,7 +1,10 @@
 // What the chart renders, for each way to install it: all of it as a snapshot to read, and what must hold for every one
 // of them. Both Helms render the same.
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
+import { parse } from "yaml";
+import { renderCrds } from "../../src/api/crd.ts";
 import { normaliseGoFlags } from "../../src/cli/go-flags.ts";
 import { loadConfig } from "../../src/config.ts";
 import { type Flag, runFlags, variables } from "../../src/config-reference.ts";
@@ -10,7 +13,7 @@ import { loadWebhookConfig } from "../../src/config-webhook.ts";
 import { productVersion } from "../../src/version.ts";
 import { parsePolicy } from "../../src/policy/parse.ts";
 import type { Manifest } from "../env/kube-client.ts";
-import { chartDirectory, type Rendered, releaseNamespace, renderChart, runHelm } from "../env/helm.ts";
+import { chartDirectory, objectOf, type Rendered, releaseNamespace, renderChart, runHelm } from "../env/helm.ts";
 import { type Container, deploymentsOf, matrix } from "./chart-matrix.ts";
 
 test.for(["helm", "helm3"] as const)("%s lint --strict has nothing to say", async (program) => {
@@ -68,7 +71,10 @@ describe.each(Object.entries(matrix))("%s", (label, values) => {
     const crds = rendered.manifests.filter(({ kind }) => kind === "CustomResourceDefinition");
     expect(crds).toHaveLength(2);
     for (const { metadata } of crds) {
-      expect(metadata["annotations"]).toEqual({ "helm.sh/resource-policy": "keep" });
+      expect(metadata["annotations"]).toEqual({
+        "helm.sh/resource-policy": "keep",
+        "argocd.argoproj.io/sync-options": "Prune=false",
+      });
     }
     expect(kinds).not.toContain("Secret");
     const unplaced = rendered.manifests.filter(
@@ -106,6 +112,40 @@ describe.each(Object.entries(matrix))("%s", (label, values) => {
     }
   });
 });
+
+describe("files of the chart", () => {
+  const dashboards = filesIn("dashboards");
+  const alerts = filesIn("alerts");
+
+  test.each(dashboards)("dashboard %s is a ConfigMap that holds it as it is", async (file) => {
+    const rendered = await renderChart({ dashboards: { enabled: true, labels: { mine: "1" }, namespace: "grafana" } });
+    const map = objectOf(rendered, "ConfigMap", `kms-vault-operator-dashboard-${file.replace(".json", "")}`);
+    expect(map.metadata).toMatchObject({ namespace: "grafana", labels: { mine: "1" } });
+    expect(map["data"]).toEqual({ [file]: readFileSync(join(chartDirectory, "dashboards", file), "utf8") });
+  });
+
+  test.each(alerts)("alerts of %s are a PrometheusRule that holds them as they are", async (file) => {
+    const rendered = await renderChart({ alerts: { enabled: true } });
+    const rule = objectOf(rendered, "PrometheusRule", "kms-vault-operator");
+    expect(rule["spec"]).toEqual(parse(readFileSync(join(chartDirectory, "alerts", file), "utf8")));
+  });
+
+  test("the CRDs are the generated ones, with all that their descriptions hold", async () => {
+    const { manifests } = await renderChart({ crds: { keep: false } });
+    const crds = manifests.filter(({ kind }) => kind === "CustomResourceDefinition");
+    expect(crds).toEqual(renderCrds().map(({ yaml }) => parse(yaml) as unknown));
+  });
+
+  test("without crds.install there are none", async () => {
+    const { manifests } = await renderChart({ crds: { install: false } });
+    expect(manifests.map(({ kind }) => kind)).not.toContain("CustomResourceDefinition");
+  });
+});
+
+function filesIn(directory: string): string[] {
+  const path = join(chartDirectory, directory);
+  return existsSync(path) ? readdirSync(path) : [];
+}
 
 /** What the program says of what it is told, as at its start. */
 function problemsOf({ args, env }: Container): readonly string[] {

@@ -1,44 +1,30 @@
 // Values of the Go operator's two charts, one by one, and what each does in this one: those who had them set go on with
-// their values file. What is gone is refused, in chart-refused.test.ts.
+// their values file. Those of the webhook are in chart-values-webhook.test.ts; what is gone is refused, in
+// chart-refused.test.ts.
 import { expect, test } from "vitest";
-import { objectOf, type Rendered, renderChart, type Values } from "../env/helm.ts";
+import { objectOf, renderChart, type Values } from "../env/helm.ts";
+import {
+  annotationsOf,
+  argsOf,
+  envOf,
+  imagesOf,
+  kindsOf,
+  labelsOf,
+  limits,
+  operator,
+  repository,
+  secretKey,
+  webhook,
+  withWebhook,
+  type ValueCase,
+} from "./chart-cases.ts";
 import { containerOf, deploymentOf, deploymentsOf, variableOf } from "./chart-matrix.ts";
 
-const operator = "kms-vault-operator";
-const webhook = "kms-vault-validating-webhook";
-const limits = { limits: { memory: "1Gi" } };
-const secretKey = (name: string): object => ({ name, valueFrom: { secretKeyRef: { name: "s", key: "k" } } });
-const withWebhook = (values: Values): Values => ({ validatingWebhook: { enabled: true, ...values } });
-
-interface Case {
-  /** The value, by its name. */
-  readonly value: string;
-  readonly values: Values;
-  readonly shows: (rendered: Rendered) => unknown;
-  readonly as: unknown;
-}
-
-const images = (rendered: Rendered): unknown =>
-  deploymentsOf(rendered).map(({ spec }) => spec.template.spec.containers[0].image);
-const repository = "docker.io/patoarvizu/kms-vault-operator";
-const envOf =
-  (name: string, of = operator) =>
-  (rendered: Rendered) =>
-    variableOf(containerOf(rendered, of), name)?.value;
-const argsOf = (of: string) => (rendered: Rendered) => containerOf(rendered, of).args;
-const annotationsOf = (rendered: Rendered): unknown =>
-  deploymentsOf(rendered).map(({ spec }) => spec.template.metadata.annotations);
-const labelsOf = (name: string) => (rendered: Rendered) =>
-  objectOf(rendered, "ServiceMonitor", name).metadata["labels"];
-const kindsOf = (kind: string) => (rendered: Rendered) =>
-  rendered.manifests.filter((manifest) => manifest.kind === kind).map(({ metadata }) => metadata.name);
-const configurationOf = (rendered: Rendered): unknown => objectOf(rendered, "ValidatingWebhookConfiguration", webhook);
-
-const lastChart: readonly Case[] = [
+const lastChart: readonly ValueCase[] = [
   {
     value: "global.imageVersion",
     values: { global: { imageVersion: "v1.2.3" }, ...withWebhook({}) },
-    shows: images,
+    shows: imagesOf,
     as: [`${repository}:v1.2.3`, `${repository}:v1.2.3`],
   },
   {
@@ -76,12 +62,6 @@ const lastChart: readonly Case[] = [
     as: [{ b: "2" }],
   },
   {
-    value: "validatingWebhook.podAnnotations",
-    values: withWebhook({ podAnnotations: { c: "3" } }),
-    shows: (rendered) => deploymentOf(rendered, webhook).spec.template.metadata.annotations,
-    as: { c: "3" },
-  },
-  {
     value: "global.resources",
     values: { global: { resources: limits }, ...withWebhook({}) },
     shows: (rendered) => deploymentsOf(rendered).map(({ spec }) => spec.template.spec.containers[0].resources),
@@ -91,12 +71,6 @@ const lastChart: readonly Case[] = [
     value: "resources in place of global.resources",
     values: { global: { resources: { limits: { memory: "2Gi" } } }, resources: limits },
     shows: (rendered) => containerOf(rendered).resources,
-    as: limits,
-  },
-  {
-    value: "validatingWebhook.resources",
-    values: withWebhook({ resources: limits }),
-    shows: (rendered) => containerOf(rendered, webhook).resources,
     as: limits,
   },
   {
@@ -204,15 +178,6 @@ const lastChart: readonly Case[] = [
     as: ["kms-vault-operator"],
   },
   {
-    value: "validatingWebhook.prometheusMonitoring.enable",
-    values: withWebhook({ prometheusMonitoring: { enable: true } }),
-    shows: (rendered) => objectOf(rendered, "ServiceMonitor", "kms-vault-operator-webhook")["spec"],
-    as: {
-      selector: { matchLabels: { app: "kms-vault-validating-webhook-metrics" } },
-      endpoints: [{ port: "webhook-metrics", path: "/" }],
-    },
-  },
-  {
     value: "an own enable: false over global.prometheusMonitoring.enable",
     values: { global: { prometheusMonitoring: { enable: true } }, prometheusMonitoring: { enable: false } },
     shows: kindsOf("ServiceMonitor"),
@@ -230,96 +195,10 @@ const lastChart: readonly Case[] = [
     shows: labelsOf("kms-vault-operator"),
     as: expect.objectContaining({ own: "o" }),
   },
-  {
-    value: "validatingWebhook.prometheusMonitoring.serviceMonitor.customLabels",
-    values: withWebhook({ prometheusMonitoring: { enable: true, serviceMonitor: { customLabels: { own: "w" } } } }),
-    shows: labelsOf("kms-vault-operator-webhook"),
-    as: expect.objectContaining({ own: "w" }),
-  },
-  { value: "validatingWebhook.enabled", values: {}, shows: kindsOf("ValidatingWebhookConfiguration"), as: [] },
-  {
-    value: "validatingWebhook.replicas",
-    values: withWebhook({ replicas: 3 }),
-    shows: (rendered) => deploymentOf(rendered, webhook).spec.replicas,
-    as: 3,
-  },
-  {
-    value: "validatingWebhook.failurePolicy",
-    values: withWebhook({ failurePolicy: "Ignore" }),
-    shows: configurationOf,
-    as: expect.objectContaining({ webhooks: [expect.objectContaining({ failurePolicy: "Ignore" })] }),
-  },
-  {
-    value: "validatingWebhook.certManager.*",
-    values: withWebhook({
-      certManager: { duration: "100h", renewBefore: "10h", issuerRef: { name: "mine", kind: "Issuer" } },
-    }),
-    shows: (rendered) => [
-      objectOf(rendered, "Certificate", webhook)["spec"],
-      objectOf(rendered, "ValidatingWebhookConfiguration", webhook).metadata["annotations"],
-      deploymentOf(rendered, webhook).spec.template.spec.volumes,
-    ],
-    as: [
-      expect.objectContaining({
-        secretName: webhook,
-        duration: "100h",
-        renewBefore: "10h",
-        issuerRef: { name: "mine", kind: "Issuer" },
-      }),
-      { "cert-manager.io/inject-ca-from": `kms-vault-operator/${webhook}` },
-      [{ name: "tls", secret: { secretName: webhook } }],
-    ],
-  },
-  {
-    value: "validatingWebhook.certManager.injectSecret: false, validatingWebhook.tls.*, validatingWebhook.caBundle",
-    values: withWebhook({
-      certManager: { injectSecret: false },
-      tls: { mountPath: "/t", certFileName: "c", privateKeyFileName: "k", secretName: "own" },
-      caBundle: "Q0E=",
-    }),
-    shows: (rendered) => [
-      argsOf(webhook)(rendered).filter((arg) => arg.startsWith("--tls")),
-      deploymentOf(rendered, webhook).spec.template.spec.volumes,
-      configurationOf(rendered),
-      kindsOf("Certificate")(rendered),
-    ],
-    as: [
-      ["--tls-cert-file=/t/c", "--tls-key-file=/t/k"],
-      [{ name: "tls", secret: { secretName: "own" } }],
-      expect.objectContaining({
-        webhooks: [expect.objectContaining({ clientConfig: expect.objectContaining({ caBundle: "Q0E=" }) })],
-      }),
-      [],
-    ],
-  },
-  {
-    value: "validatingWebhook.caBundle: Cg==, the old word for none",
-    values: withWebhook({ certManager: { injectSecret: false }, caBundle: "Cg==" }),
-    shows: (rendered) => JSON.stringify(configurationOf(rendered)).includes("caBundle"),
-    as: false,
-  },
-  {
-    value: "validatingWebhook.namespaceSelectorExpressions",
-    values: withWebhook({ namespaceSelectorExpressions: [{ key: "team", operator: "In", values: ["a"] }] }),
-    shows: configurationOf,
-    as: expect.objectContaining({
-      webhooks: [
-        expect.objectContaining({
-          namespaceSelector: { matchExpressions: [{ key: "team", operator: "In", values: ["a"] }] },
-        }),
-      ],
-    }),
-  },
-  {
-    value: "validatingWebhook.affinity",
-    values: withWebhook({ affinity: { podAntiAffinity: {} } }),
-    shows: (rendered) => deploymentOf(rendered, webhook).spec.template.spec.affinity,
-    as: { podAntiAffinity: {} },
-  },
 ];
 
-const firstChart: readonly Case[] = [
-  { value: "imageVersion", values: { imageVersion: "latest" }, shows: images, as: [`${repository}:latest`] },
+const firstChart: readonly ValueCase[] = [
+  { value: "imageVersion", values: { imageVersion: "latest" }, shows: imagesOf, as: [`${repository}:latest`] },
   {
     value: "serviceAccount.create: false",
     values: { serviceAccount: { create: false } },
@@ -351,4 +230,50 @@ const firstChart: readonly Case[] = [
 
 test.each([...lastChart, ...firstChart])("$value", async ({ values, shows, as }) => {
   expect(shows(await renderChart(values))).toEqual(as);
+});
+
+/** The last chart's own values, for those who copied its file whole; its image is another program, so without that. */
+const copied: Values = {
+  global: {
+    imagePullPolicy: "IfNotPresent",
+    prometheusMonitoring: { enable: false, serviceMonitor: { customLabels: null } },
+    podAnnotations: {},
+    resources: null,
+  },
+  imageVersion: null,
+  imagePullPolicy: null,
+  resources: null,
+  podAnnotations: null,
+  serviceAccount: { name: operator },
+  syncPeriodSeconds: 120,
+  watchNamespace: "",
+  tls: { enable: false, mountPath: "/tls", certFileName: "ca.crt", secretName: null },
+  aws: { region: "us-east-1", iamCredentialsSecrets: null },
+  vaultAuthenticationMethod: "k8s",
+  authMethodVariables: [{ name: "VAULT_K8S_ROLE", value: operator }],
+  vault: { address: "https://vault:8200" },
+  prometheusMonitoring: { enable: null, serviceMonitor: { customLabels: null } },
+  validatingWebhook: {
+    enabled: false,
+    replicas: 1,
+    imageVersion: null,
+    certManager: {
+      injectSecret: true,
+      apiVersion: "cert-manager.io/v1alpha2",
+      issuerRef: { name: "i", kind: "ClusterIssuer" },
+    },
+    caBundle: "Cg==",
+    namespaceSelectorExpressions: [{ key: operator, operator: "DoesNotExist" }],
+    prometheusMonitoring: { enable: null, serviceMonitor: { customLabels: null } },
+    podAnnotations: null,
+    resources: null,
+    affinity: null,
+  },
+};
+
+test("a copy of the last chart's values.yaml differs from none in what it says of Vault's certificate alone", async () => {
+  const [byCopy, byDefault] = [containerOf(await renderChart(copied)), containerOf(await renderChart())];
+  const env = byCopy.env.filter(({ name }) => name !== "VAULT_SKIP_VERIFY");
+  expect(env).toEqual(byDefault.env.filter(({ name }) => name !== "VAULT_K8S_LOGIN_ENDPOINT"));
+  expect({ ...byCopy, env: [] }).toEqual({ ...byDefault, env: [] });
 });

@@ -180,9 +180,12 @@ test("Vault down: DeletionBlocked with the cause and one event; Vault back: gone
   expect(seen).toMatchObject({ status: "True", reason: "VaultUnavailable" });
   expect(seen.message).toContain("could not be removed from Vault");
   await blocked.event("blocked", "VaultUnavailable", "DeletionBlocked");
+  const counted = "kms_vault_operator_deletions_blocked";
+  expect(await blocked.operator.metric(counted, { reason: "VaultUnavailable" })).toBe(1);
   await vault.start();
   await vault.unseal();
   await blocked.untilGone("blocked");
+  await eventually(async () => expect(await blocked.operator.metric(counted)).toBe(0));
   expect(await blocked.versionOf("blocked")).toBeUndefined();
   expect((await blocked.seen("blocked")).filter(({ reason }) => reason === "VaultUnavailable")).toHaveLength(1);
 });

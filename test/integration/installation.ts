@@ -1,7 +1,6 @@
 // The chart installed as the original's README has it (`helm template … | kubectl apply -f -`) on an API server of the
 // test's own, and its operator and webhook run as their pods would: rendered arguments and variables, rendered rights.
 // Only addresses are translated: to loopback, where the servers are.
-import { join } from "node:path";
 import { expect } from "vitest";
 import { eventually } from "../env/eventually.ts";
 import type { Manifest } from "../env/kube-client.ts";
@@ -121,7 +120,7 @@ export class Installation implements AsyncDisposable {
     await this.#world.kube.create({
       ...configuration,
       webhooks: [{ ...entry, clientConfig: { url: webhook.url } }],
-    } as Manifest);
+    });
     return webhook;
   }
 
@@ -176,7 +175,7 @@ export class Installation implements AsyncDisposable {
     const group = await ProcessGroup.create();
     this.#groups.push(group);
     const { kubernetes } = this.#stack;
-    const node = { kube: this.#world.kube, kubernetes, directory: join(group.directory) };
+    const node = { kube: this.#world.kube, kubernetes, directory: group.directory };
     return podProcess(objectOf(this.rendered, "Deployment", deployment), node);
   }
 

@@ -3,6 +3,7 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { deleteFinalizer } from "../../src/api/kinds.ts";
 import { eventually } from "../env/eventually.ts";
+import type { Values } from "../env/helm.ts";
 import { type Private, privateStack } from "../env/private.ts";
 import type { Stack } from "../env/stack.ts";
 import { kmsVaultSecret, secretPath } from "../gen/manifests.ts";
@@ -65,6 +66,19 @@ function neverAllowed(own: string): Question[] {
     { verb: "escalate", group: "rbac.authorization.k8s.io", resource: "clusterroles" },
     { verb: "patch", group: "admissionregistration.k8s.io", resource: "validatingwebhookconfigurations" },
   ];
+}
+
+/** The chart's values for it. */
+function policyByLabels(vaultPath: string): object {
+  return {
+    enabled: true,
+    rules: [{ name: "tenants", namespaces: { labels: { tenant: "*" } }, vaultPaths: [vaultPath] }],
+  };
+}
+
+/** Makes the world's namespace one of a tenant. */
+async function label({ kube, namespace }: World, tenant: string): Promise<void> {
+  await kube.patch({ apiVersion: "v1", plural: "namespaces", name: namespace }, { metadata: { labels: { tenant } } });
 }
 
 test("as it comes: all namespaces, Vault's Kubernetes method, leader election", async () => {
@@ -151,14 +165,9 @@ test("shards: the replicas' Leases as well", async () => {
 
 test("a policy that goes by labels: the namespaces may be followed", async () => {
   await using world = await newWorld();
-  const rules = [{ namespaces: { labels: { tenant: "*" } }, vaultPaths: [`${world.v2}/{{label:tenant}}/*`] }];
-  const policy = { enabled: true, followsLabels: true, rules: rules.map((rule) => ({ name: "tenants", ...rule })) };
+  const policy = policyByLabels(`${world.v2}/{{label:tenant}}/*`);
   await using installation = await install(world, stack.info, { policy });
-  const { namespace } = world;
-  await world.kube.patch(
-    { apiVersion: "v1", plural: "namespaces", name: namespace },
-    { metadata: { labels: { tenant: "blue" } } },
-  );
+  await label(world, "blue");
   await installation.startOperator();
   const secrets = await world.entries({ k: "v" });
   await world.sync("mine", { path: `${world.v2}/data/blue/mine`, secrets });
@@ -168,19 +177,31 @@ test("a policy that goes by labels: the namespaces may be followed", async () =>
   expect(await allowed(installation, neverAllowed(installation.namespace))).toEqual([]);
 });
 
-test("the webhook with a certificate of its own: trusted, asked, and with no other rights", async () => {
+test.each<[string, (world: World) => Values]>([
+  ["", () => ({})],
+  [", in watched namespaces", ({ namespace }) => ({ watchNamespace: namespace })],
+  [", with a policy that goes by labels", ({ v2 }) => ({ policy: policyByLabels(`${v2}/{{label:tenant}}/*`) })],
+])("the webhook with a certificate of its own%s: trusted, asked, and with no other rights", async (_, values) => {
   await using world = await newWorld();
-  const values = { validatingWebhook: { enabled: true, certificates: "selfSigned" } };
-  await using installation = await install(world, stack.info, values);
+  const validatingWebhook = { enabled: true, certificates: "selfSigned" };
+  await using installation = await install(world, stack.info, { ...values(world), validatingWebhook });
+  const { namespace, kube, v2 } = world;
+  await label(world, "blue");
   await using webhook = await installation.startWebhook();
-  const at = { namespace: world.namespace, name: "refused" };
-  const wrong = kmsVaultSecret(at, {
-    path: `${world.v2}/data/refused`,
-    secrets: [{ key: "k", encryptedSecret: "YQ==" }],
-  });
+  const path = `${v2}/data/blue/refused`;
+  const wrong = kmsVaultSecret(
+    { namespace, name: "refused" },
+    { path, secrets: [{ key: "k", encryptedSecret: "YQ==" }] },
+  );
   await eventually(async () => {
-    expect(await denial(world.kube.create(wrong))).toContain("Error decrypting key k in KMSVaultSecret refused");
+    expect(await denial(kube.create(wrong))).toContain("Error decrypting key k in KMSVaultSecret refused");
   });
+  // By itself the Partial does not decrypt: what includes it is looked up.
+  const secretContext = { app: "shop" };
+  await world.apply("includer", { path: `${v2}/data/blue/includer`, secretContext, includeSecrets: ["part"] });
+  const { key, encryptedSecret } = await world.entry("k", "v", secretContext);
+  await world.applyPartial("part", { secrets: [{ key, encryptedSecret }] });
+  expect(await webhook.metric("rest_client_requests_total", { method: "GET", code: "200" })).toBeGreaterThan(0);
   expect(await refusedRequests(webhook)).toBe(0);
   const own = installation.namespace;
   const questions: Question[] = [

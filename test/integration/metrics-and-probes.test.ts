@@ -67,6 +67,10 @@ test("the product's own figures follow the objects", async () => {
   expect(await operator.metric("kms_vault_operator_kms_requests_total", { operation: "Decrypt", outcome: "ok" })).toBe(
     1,
   );
+  const logins = "kms_vault_operator_vault_logins_total";
+  expect(await operator.metric(logins, { method: "token", outcome: "ok" })).toBe(1);
+  expect(await operator.metric(logins, { method: "userpass", outcome: "VaultLoginFailed" })).toBeGreaterThan(0);
+  expect(await operator.metric(logins, { method: "userpass", outcome: "ok" })).toBe(0);
   await world.delete("bad");
   await eventually(async () => expect(await operator.metric(objects, { reason: "VaultLoginFailed" })).toBe(0));
 });

@@ -134,9 +134,14 @@ export function opened(observed: Observed): object {
 /** Counts what the product asks of Vault. */
 export class Requests {
   readonly list: string[] = [];
+  readonly logins: string[] = [];
 
   requestDone = (method: string, status: string) => {
     this.list.push(`${method} ${status}`);
+  };
+
+  loginDone = (method: string, outcome: string) => {
+    this.logins.push(`${method} ${outcome}`);
   };
 
   /** Logins, renewals and revocations are the only POSTs here. */

@@ -88,7 +88,10 @@ describe("by policy", () => {
       [`${mount}/metadata/*`]: capabilities,
     });
     const requests: string[] = [];
-    const metrics = { requestDone: (method: string, status: string) => requests.push(`${method} ${status}`) };
+    const metrics = {
+      requestDone: (method: string, status: string) => requests.push(`${method} ${status}`),
+      loginDone() {},
+    };
     const made = vaultOn(server, { auth: { token: { token: new PlainValue(token) } }, metrics });
     return { as: made.vault.access(root), requests, close: () => made.vault.close() };
   }

@@ -250,7 +250,10 @@ describe("policies", () => {
   }> {
     const token = await admin.token(rules);
     const requests: string[] = [];
-    const metrics = { requestDone: (method: string, status: string) => requests.push(`${method} ${status}`) };
+    const metrics = {
+      requestDone: (method: string, status: string) => requests.push(`${method} ${status}`),
+      loginDone() {},
+    };
     const made = vaultOn(server, { auth: { token: { token: new PlainValue(token) } }, metrics });
     return { limitedAccess: made.vault.access(root), requests, close: () => made.vault.close() };
   }
@@ -332,7 +335,7 @@ describe("policies", () => {
 test("of many objects below a new mount, one asks which engine it is", async () => {
   const mount = await admin.mount("v2");
   const requests: string[] = [];
-  const fresh = vaultOn(server, { metrics: { requestDone: (method) => requests.push(method) } });
+  const fresh = vaultOn(server, { metrics: { requestDone: (method) => requests.push(method), loginDone() {} } });
   const freshAccess = fresh.vault.access(root);
   await Promise.all(Array.from({ length: 50 }, (_, index) => freshAccess.resolve(`${mount}/data/${index}`)));
   // One look-up of the given token, one question about the mount.

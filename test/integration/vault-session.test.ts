@@ -34,6 +34,7 @@ describe("userpass", () => {
     const states = await Promise.all(Array.from({ length: 50 }, () => look(vault.access(userpass))));
     expect(new Set(states)).toEqual(new Set(["absent"]));
     expect(metrics.posts).toBe(1);
+    expect(metrics.logins).toEqual(["userpass ok"]);
     expect(await accessorsOf(env.VAULT_USERNAME)).toHaveLength(1);
     await vault.close();
     expect(await accessorsOf(env.VAULT_USERNAME)).toHaveLength(0);
@@ -78,6 +79,7 @@ describe("userpass", () => {
     await admin.send("POST", `auth/userpass/users/${env.VAULT_USERNAME}/password`, { password: wrong });
     await clock.advance(2_000);
     expect(await look(access)).toBe("absent");
+    expect(metrics.logins).toEqual(["userpass VaultLoginFailed", "userpass VaultLoginFailed", "userpass ok"]);
     expect(logs.count("canary")).toBe(0);
     await vault.close();
   });

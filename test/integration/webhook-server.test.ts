@@ -65,6 +65,16 @@ test.each<[string, unknown, number]>([
   expect((await post(body)).status).toBe(status);
 });
 
+test("what is refused unread is counted, and what is under way", async () => {
+  const refused = "kms_vault_operator_webhook_refused_requests_total";
+  const before = await webhook.metric(refused, { code: "400" });
+  await post("{");
+  expect(await webhook.metric(refused, { code: "400" })).toBe(before + 1);
+  await eventually(async () => {
+    expect(await webhook.metric("kms_vault_operator_webhook_requests_in_flight")).toBe(0);
+  });
+});
+
 test("other methods and types are refused", async () => {
   expect((await client.ask({ method: "GET", path: "/" })).status).toBe(405);
   expect((await post("{}", "/", { "content-type": "text/plain" })).status).toBe(415);

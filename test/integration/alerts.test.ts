@@ -1,0 +1,278 @@
+// The alerts, evaluated by Prometheus's own engine: each fires when what it is about has lasted for so long, and not a
+// minute earlier; and on the figures of a real operator they fire for what is wrong with it, and for nothing else.
+import { execFile } from "node:child_process";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { afterAll, describe, expect, test } from "vitest";
+import { parse } from "yaml";
+import { timedProgress } from "../../tools/toolchain/progress.ts";
+import { resolveToolchain } from "../../tools/toolchain/resolve.ts";
+import { startWorld } from "./world.ts";
+
+const rulesFile = join(import.meta.dirname, "../../helm/kms-vault-operator/alerts/kms-vault-operator.yaml");
+const { promtool } = await resolveToolchain(["promtool"], timedProgress(process.stderr));
+const directory = await mkdtemp(join(tmpdir(), "alerts-"));
+afterAll(() => rm(directory, { recursive: true }));
+
+/** Series → its values, one a minute, in promtool's notation (`2x60`: 2 and so 60 times more; `0+1x60`: growing by 1). */
+type Series = Readonly<Record<string, string>>;
+
+/** One alert that fires, by the labels that tell it from others. */
+interface Firing {
+  readonly alert: string;
+  readonly labels: Readonly<Record<string, string>>;
+}
+
+/**
+ * Fails unless exactly these alerts fire at a time.
+ * @param only of all alerts, to look at
+ */
+async function expectFiring(series: Series, at: string, firing: readonly Firing[], only = ".+"): Promise<void> {
+  const { groups } = parse(await readFile(rulesFile, "utf8")) as {
+    groups: Array<{ rules: Array<{ alert: string; labels: object }> }>;
+  };
+  const rules = groups.flatMap((group) => group.rules);
+  const expected = firing.map(({ alert, labels }) => {
+    const own = rules.find((rule) => rule.alert === alert)?.labels;
+    const all = { __name__: "ALERTS", alertname: alert, alertstate: "firing", ...own, ...labels };
+    return { labels: asSeries(all), value: 1 };
+  });
+  const file = join(directory, `${crypto.randomUUID()}.json`);
+  const expression = `ALERTS{alertstate="firing", alertname=~"${only}"}`;
+  const tested = {
+    rule_files: [rulesFile],
+    evaluation_interval: "1m",
+    tests: [
+      {
+        interval: "1m",
+        input_series: Object.entries(series).map(([name, values]) => ({ series: name, values })),
+        promql_expr_test: [{ expr: expression, eval_time: at, exp_samples: expected }],
+      },
+    ],
+  };
+  await writeFile(file, JSON.stringify(tested));
+  await run("test", "rules", file);
+}
+
+/** @throws Error with what promtool printed, when it finds something */
+async function run(...args: readonly string[]): Promise<string> {
+  try {
+    return (await promisify(execFile)(promtool, args)).stdout;
+  } catch (error) {
+    const { stdout = "", stderr = "" } = error as { readonly stdout?: string; readonly stderr?: string };
+    throw new Error(`${stdout}\n${stderr}`, { cause: error });
+  }
+}
+
+function asSeries({ __name__: name, ...labels }: Readonly<Record<string, string>>): string {
+  const matchers = Object.entries(labels).map(([label, value]) => `${label}=${JSON.stringify(value)}`);
+  return `${name}{${matchers.join(",")}}`;
+}
+
+const namespace = "kms-vault-operator";
+const at = `namespace="${namespace}",pod="p",job="kms-vault-operator-metrics"`;
+const objects = (reason: string) => `kms_vault_operator_objects{${at},reason="${reason}"}`;
+const lease = "39a50047.patoarvizu.dev";
+const expiry = `kms_vault_operator_webhook_certificate_expiry_timestamp_seconds{${at},source="files"}`;
+const days = (count: number) => count * 24 * 3_600;
+
+test("Prometheus takes the file, templates and all", async () => {
+  expect(await run("check", "rules", "--lint=all", "--lint-fatal", rulesFile)).toMatch(/SUCCESS: 16 rules/);
+});
+
+interface Case {
+  readonly series: Series;
+  /** Not yet then, and then. */
+  readonly between: readonly [string, string];
+  readonly labels: Readonly<Record<string, string>>;
+}
+
+const cases: ReadonlyArray<readonly [string, Case]> = [
+  [
+    "KMSVaultOperatorAbsent",
+    {
+      series: { [`informer_objects{${at},resource="kmsvaultsecrets"}`]: "3x9 stale" },
+      between: ["19m", "20m"],
+      labels: { resource: "kmsvaultsecrets" },
+    },
+  ],
+  [
+    "KMSVaultOperatorNoLeader",
+    {
+      series: {
+        [`leader_election_master_status{${at},name="${lease}"}`]: "0x60",
+        [`leader_election_master_status{namespace="${namespace}",pod="q",name="${lease}"}`]: "1x9 0x50",
+        [`leader_election_master_status{${at},name="somebody-elses"}`]: "0x60",
+      },
+      between: ["14m", "15m"],
+      labels: { namespace, name: lease },
+    },
+  ],
+  [
+    "KMSVaultOperatorVaultUnavailable",
+    {
+      series: { [objects("VaultSealed")]: "2x60" },
+      between: ["9m", "10m"],
+      labels: { namespace, reason: "VaultSealed" },
+    },
+  ],
+  [
+    "KMSVaultOperatorVaultLoginFailing",
+    {
+      // Every five minutes, as the last of a backoff.
+      series: {
+        [`kms_vault_operator_vault_logins_total{${at},method="k8s",outcome="VaultLoginFailed"}`]:
+          "0 0 0 0 0 1 1 1 1 1 2 2 2 2 2 3 3 3 3 3 4 4 4 4 4 5 5 5 5 5 6 6 6 6 6 7 7 7 7 7",
+      },
+      between: ["24m", "25m"],
+      labels: { namespace, method: "k8s" },
+    },
+  ],
+  [
+    "KMSVaultOperatorKMSFailing",
+    {
+      series: { [objects("KMSAccessDenied")]: "1x60" },
+      between: ["14m", "15m"],
+      labels: { namespace, reason: "KMSAccessDenied" },
+    },
+  ],
+  [
+    "KMSVaultSecretsNotReady",
+    {
+      series: { [objects("PathConflict")]: "1x60", [objects("Suspended")]: "4x60", [objects("Synced")]: "9x60" },
+      between: ["14m", "15m"],
+      labels: { namespace, reason: "PathConflict" },
+    },
+  ],
+  [
+    "KMSVaultSecretDeletionBlocked",
+    {
+      series: { [`kms_vault_operator_deletions_blocked{${at},reason="VaultPermissionDenied"}`]: "1x60" },
+      between: ["14m", "15m"],
+      labels: { namespace, reason: "VaultPermissionDenied" },
+    },
+  ],
+  [
+    "KMSVaultOperatorRepairing",
+    {
+      // Every two minutes, as two writers do who each have a resync.
+      series: { [`kms_vault_operator_repairs_total{${at},cause="changed"}`]: "0+0.5x200" },
+      between: ["1h2m", "1h10m"],
+      labels: { namespace, cause: "changed" },
+    },
+  ],
+  [
+    "KMSVaultOperatorBehind",
+    {
+      series: { [`workqueue_depth{${at},name="kmsvaultsecret",priority="high"}`]: "0x9 5x60" },
+      between: ["28m", "29m"],
+      labels: { namespace, pod: "p" },
+    },
+  ],
+  [
+    "KMSVaultOperatorStuck",
+    {
+      series: { [`workqueue_longest_running_processor_seconds{${at},name="kmsvaultsecret"}`]: "0+60x60" },
+      between: ["15m", "16m"],
+      labels: { namespace, pod: "p" },
+    },
+  ],
+  [
+    "KMSVaultOperatorStatusNotSaved",
+    {
+      series: { [`kms_vault_operator_status_forbidden{${at}}`]: "1x60" },
+      between: ["14m", "15m"],
+      labels: { namespace, pod: "p" },
+    },
+  ],
+  [
+    "KMSVaultOperatorPolicyBroken",
+    {
+      series: { [`kms_vault_operator_policy_valid{${at}}`]: "0x60" },
+      between: ["4m", "5m"],
+      labels: { namespace, pod: "p" },
+    },
+  ],
+  ["KMSVaultWebhookGone", { series: { [expiry]: "1x9 stale" }, between: ["19m", "20m"], labels: { namespace } }],
+  [
+    "KMSVaultWebhookCertificateExpiring",
+    {
+      series: { [expiry]: `${days(7)}x60` },
+      // At the beginning it is not less than seven days.
+      between: ["15m", "16m"],
+      labels: { namespace, source: "files" },
+    },
+  ],
+  [
+    "KMSVaultWebhookUncheckedValues",
+    {
+      series: {
+        [`kms_vault_operator_webhook_unchecked_values_total{${at},code="KMSThrottled"}`]: "0x9 1x60",
+        [`kms_vault_operator_webhook_unchecked_values_total{${at},code="KMSUnavailable"}`]: "7x60",
+      },
+      between: ["9m", "10m"],
+      labels: { namespace, code: "KMSThrottled" },
+    },
+  ],
+  [
+    "KMSVaultWebhookFailing",
+    {
+      series: {
+        [`kms_vault_operator_webhook_refused_requests_total{${at},code="503"}`]: "0x9 2x60",
+        [`kms_vault_operator_webhook_refused_requests_total{${at},code="400"}`]: "0+9x60",
+      },
+      between: ["14m", "15m"],
+      labels: { namespace },
+    },
+  ],
+];
+
+describe("each fires once it has lasted, and not before", () => {
+  test.each(cases)("%s", async (alert, { series, between: [before, then], labels }) => {
+    await expectFiring(series, before, [], alert);
+    await expectFiring(series, then, [{ alert, labels }], alert);
+  });
+
+  test("none is left out", async () => {
+    const { groups } = parse(await readFile(rulesFile, "utf8")) as {
+      groups: Array<{ rules: Array<{ alert: string }> }>;
+    };
+    expect(cases.map(([alert]) => alert)).toEqual(groups.flatMap(({ rules }) => rules.map(({ alert }) => alert)));
+  });
+});
+
+test("a restore of Vault, repaired within a resync, is no reason for an alert", async () => {
+  const repairs = { [`kms_vault_operator_repairs_total{${at},cause="missing"}`]: "0x9 400x180" };
+  for (const time of ["30m", "1h", "1h30m", "2h30m"]) {
+    await expectFiring(repairs, time, [], "KMSVaultOperatorRepairing");
+  }
+});
+
+test("a webhook that was taken away is missed for a day, one that never was is not missed at all", async () => {
+  await expectFiring({ [expiry]: "1x9 stale" }, "1d1h", [], "KMSVaultWebhook.+");
+  await expectFiring({ [objects("Synced")]: "1x60" }, "1h", [], "KMSVaultWebhook.+");
+});
+
+test("a real operator: none fires while all is well, and the one for the reason of what is not", async () => {
+  await using world = await startWorld();
+  await world.sync("good", { path: `${world.v2}/data/good`, secrets: await world.entries({ k: "v" }) });
+  await expectFiring(asScraped(await world.operator.metrics()), "2h", []);
+  await world.apply("bad", { path: world.v2, secrets: await world.entries({ k: "v" }) });
+  await world.settled("bad", "InvalidPath");
+  await expectFiring(asScraped(await world.operator.metrics()), "2h", [
+    { alert: "KMSVaultSecretsNotReady", labels: { namespace, reason: "InvalidPath" } },
+  ]);
+});
+
+/** The samples of a scrape, as Prometheus stores them from a pod, for hours without a change. */
+function asScraped(exposition: string): Series {
+  const samples = [...exposition.matchAll(/^(\w+)(?:\{(.*)\})? (\S+)$/gm)];
+  expect(samples.length).toBeGreaterThan(100);
+  return Object.fromEntries(
+    samples
+      .filter(([, , , value = ""]) => Number.isFinite(Number(value)))
+      .map(([, name, labels = "", value]) => [`${name}{${[labels, at].filter(Boolean).join(",")}}`, `${value}x180`]),
+  );
+}
