@@ -15,13 +15,15 @@ const cleanUp = new AsyncDisposableStack();
 let shell: DocShell;
 let cluster: Cluster;
 let memory: Memory;
+/** Where the operator is at work at the end. */
+let shopCluster: Cluster;
 let world: World;
 
 afterAll(() => cleanUp.disposeAsync());
 
 /** Another cluster for the same terminal. */
-async function freshCluster(): Promise<void> {
-  cluster = cleanUp.use(await startCluster());
+async function useCluster(other?: Cluster): Promise<void> {
+  cluster = other ?? cleanUp.use(await startCluster());
   await shell.run(`export KUBECONFIG='${cluster.kubernetes.info.kubeconfig}'`);
 }
 
@@ -35,15 +37,15 @@ async function createObjects(generation: Generation, namespace = release): Promi
   memory = await cluster.remember();
 }
 
-async function installChart(generation: Generation): Promise<void> {
-  await freshCluster();
+async function installChart(generation: Generation, on?: Cluster): Promise<void> {
+  await useCluster(on);
   await cluster.helm("helm3", "install", release, await cluster.oldChart(generation));
   await eventually(() => cluster.kube.list({ apiVersion, plural: "kmsvaultsecrets" }));
 }
 
 /** The Deployment, the ServiceAccount and the rights of manifests that no chart made. */
 async function applyManifests(labels: object, { namespace = release, kustomize = false } = {}): Promise<void> {
-  await freshCluster();
+  await useCluster();
   await applyOldCrds(cluster.kube, kustomize ? "last" : "first");
   if (namespace !== release)
     await cluster.kube.create({ apiVersion: "v1", kind: "Namespace", metadata: { name: namespace } });
@@ -93,10 +95,7 @@ async function expectUpgraded(namespace = release): Promise<void> {
 
 /** The last chart upgraded, our operator at work, and objects that stand in each way. */
 async function openShop(): Promise<void> {
-  await installChart("last");
-  world = cleanUp.use(
-    await openWorld({ servers: { kubernetes: cluster.kubernetes.info }, args: ["--sync-period-seconds=0"] }),
-  );
+  await installChart("last", shopCluster);
   const kvSettings = { engineVersion: "v2" };
   const secrets = await world.entries({ k: "v" });
   const create = (name: string, metadata: object = {}) =>
@@ -122,9 +121,12 @@ async function openShop(): Promise<void> {
 runPage("docs/upgrade-from-v0.md", {
   async open() {
     shell = await DocShell.open({ stack: inject("stack") });
+    shopCluster = cleanUp.use(await startCluster());
+    const servers = { kubernetes: shopCluster.kubernetes.info };
+    world = cleanUp.use(await openWorld({ servers, args: ["--sync-period-seconds=0"] }));
     return shell;
   },
-  replace: () => ({ "-n shop": `-n ${world?.namespace ?? "shop"}` }),
+  replace: () => ({ "-n shop": `-n ${world.namespace}` }),
   before: {
     "Before you start / Which installation is it": async () => {
       await installChart("last");
