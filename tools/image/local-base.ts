@@ -1,5 +1,5 @@
 // `node tools/image/local-base.ts`: makes stand-ins for the two images that the Dockerfile begins with, from Debian's packages
-// and npm's, for machines that reach no registry of images; prints them as arguments of make image:
+// and npm's, for machines that reach no registry of images; prints them as arguments for this machine's platform:
 // `make image $(node tools/image/local-base.ts)`. The base holds what the distroless one does, and no more.
 import { createHash } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
@@ -10,15 +10,14 @@ import { type Progress, timedProgress } from "../toolchain/progress.ts";
 import { lastLines, run } from "../toolchain/run.ts";
 import { writeArchive } from "./oci.ts";
 
-/** Where the images are, as names for `FROM`. */
+/** OCI archives, each of one platform. */
 export interface LocalBase {
-  /** In place of gcr.io/distroless/nodejs24-debian13:nonroot, for amd64 and arm64. */
-  readonly base: string;
+  /** In place of gcr.io/distroless/nodejs24-debian13:nonroot. */
+  readonly base: Readonly<Record<Architecture, string>>;
   /** In place of an official Node image with npm and a shell, for this machine's platform. */
   readonly build: string;
 }
 
-const name = "localhost/kms-vault-operator";
 const suite = "trixie";
 const npm = {
   name: "npm",
@@ -29,8 +28,9 @@ const runtimePackages = ["base-files", "ca-certificates", "libc6", "libgcc-s1", 
 const buildPackages = [...runtimePackages, "coreutils", "dash", "findutils"];
 /** Of Debian's names, and of those of npm's packages of Node. */
 const architectures = { amd64: "x64", arm64: "arm64" } as const;
-type Architecture = keyof typeof architectures;
+export type Architecture = keyof typeof architectures;
 
+const ownArchitecture: Architecture = process.arch === "arm64" ? "arm64" : "amd64";
 const root = join(import.meta.dirname, "..", "..");
 
 /**
@@ -52,30 +52,28 @@ export async function localBase(progress: Progress): Promise<LocalBase> {
     },
     progress,
   );
-  return { base: `oci-archive:${join(directory, "base.tar")}`, build: `oci-archive:${join(directory, "build.tar")}` };
+  const archive = (name: string) => join(directory, `${name}.tar`);
+  return { base: { amd64: archive("base-amd64"), arm64: archive("base-arm64") }, build: archive("build") };
 }
 
 async function fill(directory: string, progress: Progress): Promise<void> {
   progress("base images: made of Debian's and npm's packages, about half a minute");
   const scratch = join(directory, "scratch");
   await mkdir(scratch);
-  const bases = [];
   for (const architecture of ["amd64", "arm64"] as const) {
     const made = join(scratch, architecture);
     await extract(made, architecture, runtimePackages);
     await makeDistroless(made);
     await addNode(made, architecture, join(scratch, `node-${architecture}`));
-    bases.push({ architecture, root: made, config: { ...environment, User: "65532", WorkingDir: "/home/nonroot" } });
+    const config = { ...environment, User: "65532", WorkingDir: "/home/nonroot" };
+    await writeArchive(join(directory, `base-${architecture}.tar`), { architecture, root: made, config });
   }
-  await writeArchive(join(directory, "base.tar"), `${name}-base:local`, bases);
   const build = join(scratch, "build");
-  const own: Architecture = process.arch === "arm64" ? "arm64" : "amd64";
-  await extract(build, own, buildPackages);
+  await extract(build, ownArchitecture, buildPackages);
   await addAuthorities(build);
-  await addNode(build, own, join(scratch, "node-build"));
+  await addNode(build, ownArchitecture, join(scratch, "node-build"));
   await addNpm(build, join(scratch, "npm"));
-  const builds = [{ architecture: own, root: build, config: environment }];
-  await writeArchive(join(directory, "build.tar"), `${name}-build:local`, builds);
+  await writeArchive(join(directory, "build.tar"), { architecture: ownArchitecture, root: build, config: environment });
   await rm(scratch, { recursive: true });
 }
 
@@ -187,5 +185,5 @@ async function must(program: string, args: readonly string[]): Promise<void> {
 
 if (import.meta.main) {
   const { base, build } = await localBase(timedProgress(process.stderr));
-  process.stdout.write(`BASE_IMAGE=${base} BUILD_IMAGE=${build}\n`);
+  process.stdout.write(`BASE_IMAGE=oci-archive:${base[ownArchitecture]} BUILD_IMAGE=oci-archive:${build}\n`);
 }
