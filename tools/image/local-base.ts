@@ -38,11 +38,14 @@ const root = join(import.meta.dirname, "..", "..");
  * @throws Error that says which program or package is missing
  */
 export async function localBase(progress: Progress): Promise<LocalBase> {
-  const recipe = [
-    ...["local-base.ts", "oci.ts"].map((file) => readFileSync(join(import.meta.dirname, file))),
-    lockText(),
-  ];
-  const hash = createHash("sha256").update(recipe.join("\n")).digest("hex").slice(0, 12);
+  const files = ["local-base.ts", "oci.ts"].map((file) => readFileSync(join(import.meta.dirname, file), "utf8"));
+  const pins = Object.keys(architectures).map((architecture) =>
+    JSON.stringify(pinnedNode(architecture as Architecture)),
+  );
+  const hash = createHash("sha256")
+    .update([...files, ...pins].join("\n"))
+    .digest("hex")
+    .slice(0, 12);
   const directory = await cached(
     {
       root: cacheRoot(process.env),
@@ -130,13 +133,8 @@ async function addAuthorities(at: string): Promise<void> {
   await writeFile(join(at, "etc", "ssl", "certs", "ca-certificates.crt"), certificates.join(""));
 }
 
-/** The Node that package-lock.json pins for that platform. */
 async function addNode(at: string, architecture: Architecture, scratch: string): Promise<void> {
-  const name = `node-linux-${architectures[architecture]}`;
-  const { packages } = JSON.parse(lockText()) as Lock;
-  const pinned = packages[`node_modules/${name}`];
-  if (pinned === undefined) throw new Error(`package-lock.json does not pin ${name}`);
-  const unpacked = await unpack({ name, ...pinned }, scratch);
+  const unpacked = await unpack(pinnedNode(architecture), scratch);
   await mkdir(join(at, "nodejs", "bin"), { recursive: true });
   await cp(join(unpacked, "bin", "node"), join(at, "nodejs", "bin", "node"));
 }
@@ -148,10 +146,6 @@ async function addNpm(at: string, scratch: string): Promise<void> {
   await mkdir(join(at, "usr", "local", "bin"), { recursive: true });
   await symlink("../lib/node_modules/npm/bin/npm-cli.js", join(at, "usr", "local", "bin", "npm"));
   await symlink("/nodejs/bin/node", join(at, "usr", "local", "bin", "node"));
-}
-
-interface Lock {
-  readonly packages: Readonly<Record<string, { readonly version: string; readonly integrity: string }>>;
 }
 
 interface Pinned {
@@ -173,8 +167,15 @@ async function unpack({ name, version, integrity }: Pinned, scratch: string): Pr
   return join(scratch, "package");
 }
 
-function lockText(): string {
-  return readFileSync(join(root, "package-lock.json"), "utf8");
+/** The Node that package-lock.json pins for that platform. */
+function pinnedNode(architecture: Architecture): Pinned {
+  const name = `node-linux-${architectures[architecture]}`;
+  const { packages } = JSON.parse(readFileSync(join(root, "package-lock.json"), "utf8")) as {
+    readonly packages: Readonly<Record<string, Omit<Pinned, "name">>>;
+  };
+  const pinned = packages[`node_modules/${name}`];
+  if (pinned === undefined) throw new Error(`package-lock.json does not pin ${name}`);
+  return { name, version: pinned.version, integrity: pinned.integrity };
 }
 
 async function must(program: string, args: readonly string[]): Promise<void> {
