@@ -61,6 +61,7 @@ export default defineConfig({
           name: "image",
           include: ["test/image/**/*.test.ts"],
           ...servers,
+          globalSetup: [...servers.globalSetup, "test/image/global-setup.ts"],
           testTimeout: 300_000,
           // Building takes minutes on a slow disk.
           hookTimeout: 900_000,
