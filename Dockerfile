@@ -29,7 +29,8 @@ RUN node tools/build.ts \
     && ln -s /app/bin/kms-vault-operator /image/kms-vault-validating-webhook \
     && ln -s /app/bin/kms-vault-operator /image/usr/local/bin/kms-vault-operator
 
-FROM ${BASE_IMAGE} AS base
+# Said, though it goes without saying: some versions of Buildah would go on with the platform of the stage before.
+FROM --platform=${TARGETPLATFORM} ${BASE_IMAGE} AS base
 FROM base AS base-tagged
 ARG GIT_TAG
 LABEL GIT_TAG="${GIT_TAG}" org.opencontainers.image.version="${GIT_TAG}"

@@ -10,8 +10,8 @@ export NODE_USE_ENV_PROXY = 1
 vitest = $(NODE) $(BIN)/vitest run --project $(1) $(if $(REPORTS),--reporter=default --reporter=json --outputFile.json=$(REPORTS)/$(1).json)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test ok bench build generate sbom provenance clean install toolchain test-unit test-integration test-model test-slow \
-  test-chaos check-format check-lint check-types check-architecture check-unused check-generated
+.PHONY: help demo test ok bench build image verify-image generate sbom provenance clean install toolchain \
+  test-unit test-integration test-model test-slow test-chaos test-image check-format check-lint check-types check-architecture check-unused check-generated
 
 help: ## list the commands (default)
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' $(MAKEFILE_LIST) | expand -t 26
@@ -44,11 +44,22 @@ test-chaos: install toolchain build ## ten minutes of faults: servers killed, li
 	@$(NODE) tools/toolchain/main.ts toxiproxy-server >/dev/null
 	$(call vitest,chaos) $(if $(REPORTS),,--reporter=default) --reporter=./test/chaos/reporter.ts
 
+test-image: install toolchain ## build the image twice, compare, and run it on real servers; needs buildah, mmdebstrap, gpg
+	@$(NODE) tools/toolchain/main.ts crane >/dev/null
+	$(call vitest,image)
+
 bench: install toolchain build ## measure the operator on real servers, next to the targets; ARGS=--help tells more
 	@$(NODE) bench/main.ts $(ARGS)
 
 generate: install ## write the generated files again (CRDs, values of the chart, deploy/, docs/reference)
 	@$(NODE) tools/generate.ts
+
+image: install ## build the image of the commit; IMAGE=… PLATFORM=linux/amd64,linux/arm64 BASE_IMAGE=… OUTPUT=<OCI archive>
+	@IMAGE='$(IMAGE)' PLATFORM='$(PLATFORM)' BASE_IMAGE='$(BASE_IMAGE)' BUILD_IMAGE='$(BUILD_IMAGE)' OUTPUT='$(OUTPUT)' \
+	  $(NODE) tools/image/make-image.ts
+
+verify-image: install ## hold an image's labels against its commit, tag, signature and key in this clone; IMAGE=…
+	@$(NODE) tools/image/verify-image.ts '$(IMAGE)'
 
 sbom: install ## list what is in an image, as SPDX and CycloneDX; IMAGE=registry/name@sha256:…
 	@$(NODE) tools/sbom.ts '$(IMAGE)' $(if $(PLATFORM),--platform $(PLATFORM)) --output $(or $(OUTPUT),attestations)

@@ -1,4 +1,4 @@
-// One runner, five classes of test (docs/concepts and CONTRIBUTING.md name them): unit touches nothing outside the
+// One runner, six classes of test (docs/concepts and CONTRIBUTING.md name them): unit touches nothing outside the
 // process, integration starts the real servers once, model plays sequences drawn at random on them, slow holds what needs
 // real seconds, chaos breaks what it stands on.
 import { defineConfig } from "vitest/config";
@@ -54,6 +54,18 @@ export default defineConfig({
           ...servers,
           // A run has a process and a namespace of its own; more at once than cores only make each slower.
           maxWorkers: 2,
+        },
+      },
+      {
+        test: {
+          name: "image",
+          include: ["test/image/**/*.test.ts"],
+          ...servers,
+          globalSetup: [...servers.globalSetup, "test/image/global-setup.ts"],
+          testTimeout: 300_000,
+          // Building takes minutes on a slow disk.
+          hookTimeout: 900_000,
+          maxWorkers: 1,
         },
       },
       { test: { name: "slow", include: ["test/slow/**/*.test.ts"], ...servers, testTimeout: 180_000 } },

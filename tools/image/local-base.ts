@@ -1,5 +1,5 @@
 // `node tools/image/local-base.ts`: makes stand-ins for the two images that the Dockerfile begins with, from Debian's packages
-// and npm's, for machines that reach no registry of images; prints them as arguments of make image:
+// and npm's, for machines that reach no registry of images; prints them as arguments for this machine's platform:
 // `make image $(node tools/image/local-base.ts)`. The base holds what the distroless one does, and no more.
 import { createHash } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
@@ -10,15 +10,14 @@ import { type Progress, timedProgress } from "../toolchain/progress.ts";
 import { lastLines, run } from "../toolchain/run.ts";
 import { writeArchive } from "./oci.ts";
 
-/** Where the images are, as names for `FROM`. */
+/** OCI archives, each of one platform. */
 export interface LocalBase {
-  /** In place of gcr.io/distroless/nodejs24-debian13:nonroot, for amd64 and arm64. */
-  readonly base: string;
+  /** In place of gcr.io/distroless/nodejs24-debian13:nonroot. */
+  readonly base: Readonly<Record<Architecture, string>>;
   /** In place of an official Node image with npm and a shell, for this machine's platform. */
   readonly build: string;
 }
 
-const name = "localhost/kms-vault-operator";
 const suite = "trixie";
 const npm = {
   name: "npm",
@@ -29,8 +28,9 @@ const runtimePackages = ["base-files", "ca-certificates", "libc6", "libgcc-s1", 
 const buildPackages = [...runtimePackages, "coreutils", "dash", "findutils"];
 /** Of Debian's names, and of those of npm's packages of Node. */
 const architectures = { amd64: "x64", arm64: "arm64" } as const;
-type Architecture = keyof typeof architectures;
+export type Architecture = keyof typeof architectures;
 
+const ownArchitecture: Architecture = process.arch === "arm64" ? "arm64" : "amd64";
 const root = join(import.meta.dirname, "..", "..");
 
 /**
@@ -38,11 +38,14 @@ const root = join(import.meta.dirname, "..", "..");
  * @throws Error that says which program or package is missing
  */
 export async function localBase(progress: Progress): Promise<LocalBase> {
-  const recipe = [
-    ...["local-base.ts", "oci.ts"].map((file) => readFileSync(join(import.meta.dirname, file))),
-    lockText(),
-  ];
-  const hash = createHash("sha256").update(recipe.join("\n")).digest("hex").slice(0, 12);
+  const files = ["local-base.ts", "oci.ts"].map((file) => readFileSync(join(import.meta.dirname, file), "utf8"));
+  const pins = Object.keys(architectures).map((architecture) =>
+    JSON.stringify(pinnedNode(architecture as Architecture)),
+  );
+  const hash = createHash("sha256")
+    .update([...files, ...pins].join("\n"))
+    .digest("hex")
+    .slice(0, 12);
   const directory = await cached(
     {
       root: cacheRoot(process.env),
@@ -52,30 +55,28 @@ export async function localBase(progress: Progress): Promise<LocalBase> {
     },
     progress,
   );
-  return { base: `oci-archive:${join(directory, "base.tar")}`, build: `oci-archive:${join(directory, "build.tar")}` };
+  const archive = (name: string) => join(directory, `${name}.tar`);
+  return { base: { amd64: archive("base-amd64"), arm64: archive("base-arm64") }, build: archive("build") };
 }
 
 async function fill(directory: string, progress: Progress): Promise<void> {
   progress("base images: made of Debian's and npm's packages, about half a minute");
   const scratch = join(directory, "scratch");
   await mkdir(scratch);
-  const bases = [];
   for (const architecture of ["amd64", "arm64"] as const) {
     const made = join(scratch, architecture);
     await extract(made, architecture, runtimePackages);
     await makeDistroless(made);
     await addNode(made, architecture, join(scratch, `node-${architecture}`));
-    bases.push({ architecture, root: made, config: { ...environment, User: "65532", WorkingDir: "/home/nonroot" } });
+    const config = { ...environment, User: "65532", WorkingDir: "/home/nonroot" };
+    await writeArchive(join(directory, `base-${architecture}.tar`), { architecture, root: made, config });
   }
-  await writeArchive(join(directory, "base.tar"), `${name}-base:local`, bases);
   const build = join(scratch, "build");
-  const own: Architecture = process.arch === "arm64" ? "arm64" : "amd64";
-  await extract(build, own, buildPackages);
+  await extract(build, ownArchitecture, buildPackages);
   await addAuthorities(build);
-  await addNode(build, own, join(scratch, "node-build"));
+  await addNode(build, ownArchitecture, join(scratch, "node-build"));
   await addNpm(build, join(scratch, "npm"));
-  const builds = [{ architecture: own, root: build, config: environment }];
-  await writeArchive(join(directory, "build.tar"), `${name}-build:local`, builds);
+  await writeArchive(join(directory, "build.tar"), { architecture: ownArchitecture, root: build, config: environment });
   await rm(scratch, { recursive: true });
 }
 
@@ -132,13 +133,8 @@ async function addAuthorities(at: string): Promise<void> {
   await writeFile(join(at, "etc", "ssl", "certs", "ca-certificates.crt"), certificates.join(""));
 }
 
-/** The Node that package-lock.json pins for that platform. */
 async function addNode(at: string, architecture: Architecture, scratch: string): Promise<void> {
-  const name = `node-linux-${architectures[architecture]}`;
-  const { packages } = JSON.parse(lockText()) as Lock;
-  const pinned = packages[`node_modules/${name}`];
-  if (pinned === undefined) throw new Error(`package-lock.json does not pin ${name}`);
-  const unpacked = await unpack({ name, ...pinned }, scratch);
+  const unpacked = await unpack(pinnedNode(architecture), scratch);
   await mkdir(join(at, "nodejs", "bin"), { recursive: true });
   await cp(join(unpacked, "bin", "node"), join(at, "nodejs", "bin", "node"));
 }
@@ -150,10 +146,6 @@ async function addNpm(at: string, scratch: string): Promise<void> {
   await mkdir(join(at, "usr", "local", "bin"), { recursive: true });
   await symlink("../lib/node_modules/npm/bin/npm-cli.js", join(at, "usr", "local", "bin", "npm"));
   await symlink("/nodejs/bin/node", join(at, "usr", "local", "bin", "node"));
-}
-
-interface Lock {
-  readonly packages: Readonly<Record<string, { readonly version: string; readonly integrity: string }>>;
 }
 
 interface Pinned {
@@ -175,8 +167,15 @@ async function unpack({ name, version, integrity }: Pinned, scratch: string): Pr
   return join(scratch, "package");
 }
 
-function lockText(): string {
-  return readFileSync(join(root, "package-lock.json"), "utf8");
+/** The Node that package-lock.json pins for that platform. */
+function pinnedNode(architecture: Architecture): Pinned {
+  const name = `node-linux-${architectures[architecture]}`;
+  const { packages } = JSON.parse(readFileSync(join(root, "package-lock.json"), "utf8")) as {
+    readonly packages: Readonly<Record<string, Omit<Pinned, "name">>>;
+  };
+  const pinned = packages[`node_modules/${name}`];
+  if (pinned === undefined) throw new Error(`package-lock.json does not pin ${name}`);
+  return { name, version: pinned.version, integrity: pinned.integrity };
 }
 
 async function must(program: string, args: readonly string[]): Promise<void> {
@@ -187,5 +186,5 @@ async function must(program: string, args: readonly string[]): Promise<void> {
 
 if (import.meta.main) {
   const { base, build } = await localBase(timedProgress(process.stderr));
-  process.stdout.write(`BASE_IMAGE=${base} BUILD_IMAGE=${build}\n`);
+  process.stdout.write(`BASE_IMAGE=oci-archive:${base[ownArchitecture]} BUILD_IMAGE=oci-archive:${build}\n`);
 }

@@ -94,7 +94,9 @@ function commands(
     return [["docker", "buildx", "build", ...build, ...plain, "."]];
   }
   const several = platform?.includes(",") ?? false;
-  const made = ["buildah", "build", ...build, "--timestamp", time, several ? "--manifest" : "--tag", name, "."];
+  // Named, because not every buildah knows it.
+  const own = ["--build-arg", `BUILDPLATFORM=linux/${process.arch === "x64" ? "amd64" : process.arch}`];
+  const made = ["buildah", "build", ...own, ...build, "--timestamp", time, several ? "--manifest" : "--tag", name, "."];
   if (!output) return [made];
   const push = several ? ["buildah", "manifest", "push", "--all"] : ["buildah", "push"];
   return [made, [...push, name, `oci-archive:${output}:${name}`]];

@@ -11,7 +11,6 @@ export interface Descriptor {
   readonly mediaType: string;
   readonly digest: string;
   readonly size: number;
-  readonly platform?: { readonly os: string; readonly architecture: string };
 }
 
 /** One image of a layout, which may hold one for each platform. */
@@ -50,7 +49,6 @@ interface ImageConfig {
 }
 
 const types = {
-  index: "application/vnd.oci.image.index.v1+json",
   manifest: "application/vnd.oci.image.manifest.v1+json",
   config: "application/vnd.oci.image.config.v1+json",
   layer: "application/vnd.oci.image.layer.v1.tar",
@@ -99,7 +97,7 @@ function imageOf({ layers }: Manifest, { architecture, rootfs, config = {} }: Im
   };
 }
 
-/** What a layout is to hold for one platform. */
+/** What an archive is to hold. */
 export interface RootFilesystem {
   /** `amd64`, `arm64` */
   readonly architecture: string;
@@ -108,29 +106,10 @@ export interface RootFilesystem {
   readonly config: Readonly<Record<string, unknown>>;
 }
 
-/**
- * Writes an archive of a layout with one image for each platform, under one index so that builders choose theirs from it.
- * @param name what builders call it in their own storage: `localhost/base:tag`
- */
-export async function writeArchive(
-  archive: string,
-  name: string,
-  filesystems: readonly RootFilesystem[],
-): Promise<void> {
+/** Writes an archive with one image, for one platform: buildah mixes up those of an archive that has several. */
+export async function writeArchive(archive: string, { architecture, root, config }: RootFilesystem): Promise<void> {
   const layout = `${archive}.layout`;
   await mkdir(join(layout, "blobs", "sha256"), { recursive: true });
-  const manifests: Descriptor[] = [];
-  for (const filesystem of filesystems) manifests.push(await writeImage(layout, filesystem));
-  const index = await writeJson(layout, types.index, { schemaVersion: 2, mediaType: types.index, manifests });
-  const annotations = { "org.opencontainers.image.ref.name": name };
-  const top = { schemaVersion: 2, manifests: [{ ...index, annotations }] };
-  await writeFile(join(layout, "index.json"), JSON.stringify(top));
-  await writeFile(join(layout, "oci-layout"), JSON.stringify({ imageLayoutVersion: "1.0.0" }));
-  await pack(layout, archive);
-  await rm(layout, { recursive: true });
-}
-
-async function writeImage(layout: string, { architecture, root, config }: RootFilesystem): Promise<Descriptor> {
   const layer = await writeLayer(layout, root);
   const image = {
     architecture,
@@ -145,7 +124,14 @@ async function writeImage(layout: string, { architecture, root, config }: RootFi
     config: await writeJson(layout, types.config, image),
     layers: [layer],
   };
-  return { ...(await writeJson(layout, types.manifest, manifest)), platform: { os: "linux", architecture } };
+  const described = {
+    ...(await writeJson(layout, types.manifest, manifest)),
+    platform: { os: "linux", architecture },
+  };
+  await writeFile(join(layout, "index.json"), JSON.stringify({ schemaVersion: 2, manifests: [described] }));
+  await writeFile(join(layout, "oci-layout"), JSON.stringify({ imageLayoutVersion: "1.0.0" }));
+  await pack(layout, archive);
+  await rm(layout, { recursive: true });
 }
 
 async function writeJson(layout: string, mediaType: string, content: object): Promise<Descriptor> {
