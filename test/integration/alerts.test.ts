@@ -1,23 +1,19 @@
 // The alerts, evaluated by Prometheus's own engine: each fires when what it is about has lasted for so long, and not a
 // minute earlier; and on the figures of a real operator they fire for what is wrong with it, and for nothing else.
-import { execFile } from "node:child_process";
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { promisify } from "node:util";
-import { afterAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { parse } from "yaml";
-import { timedProgress } from "../../tools/toolchain/progress.ts";
-import { resolveToolchain } from "../../tools/toolchain/resolve.ts";
+import { asScraped, expectSamples, promtool, type Series } from "../env/promtool.ts";
 import { startWorld } from "./world.ts";
 
 const rulesFile = join(import.meta.dirname, "../../helm/kms-vault-operator/alerts/kms-vault-operator.yaml");
-const { promtool } = await resolveToolchain(["promtool"], timedProgress(process.stderr));
-const directory = await mkdtemp(join(tmpdir(), "alerts-"));
-afterAll(() => rm(directory, { recursive: true }));
-
-/** Series → its values, one a minute, in promtool's notation (`2x60`: 2 and so 60 times more; `0+1x60`: growing by 1). */
-type Series = Readonly<Record<string, string>>;
+const { groups } = parse(readFileSync(rulesFile, "utf8")) as {
+  readonly groups: ReadonlyArray<{
+    readonly rules: ReadonlyArray<{ readonly alert: string; readonly labels: object }>;
+  }>;
+};
+const rules = groups.flatMap((group) => group.rules);
 
 /** One alert that fires, by the labels that tell it from others. */
 interface Firing {
@@ -30,40 +26,13 @@ interface Firing {
  * @param only of all alerts, to look at
  */
 async function expectFiring(series: Series, at: string, firing: readonly Firing[], only = ".+"): Promise<void> {
-  const { groups } = parse(await readFile(rulesFile, "utf8")) as {
-    groups: Array<{ rules: Array<{ alert: string; labels: object }> }>;
-  };
-  const rules = groups.flatMap((group) => group.rules);
   const expected = firing.map(({ alert, labels }) => {
     const own = rules.find((rule) => rule.alert === alert)?.labels;
     const all = { __name__: "ALERTS", alertname: alert, alertstate: "firing", ...own, ...labels };
     return { labels: asSeries(all), value: 1 };
   });
-  const file = join(directory, `${crypto.randomUUID()}.json`);
-  const expression = `ALERTS{alertstate="firing", alertname=~"${only}"}`;
-  const tested = {
-    rule_files: [rulesFile],
-    evaluation_interval: "1m",
-    tests: [
-      {
-        interval: "1m",
-        input_series: Object.entries(series).map(([name, values]) => ({ series: name, values })),
-        promql_expr_test: [{ expr: expression, eval_time: at, exp_samples: expected }],
-      },
-    ],
-  };
-  await writeFile(file, JSON.stringify(tested));
-  await run("test", "rules", file);
-}
-
-/** @throws Error with what promtool printed, when it finds something */
-async function run(...args: readonly string[]): Promise<string> {
-  try {
-    return (await promisify(execFile)(promtool, args)).stdout;
-  } catch (error) {
-    const { stdout = "", stderr = "" } = error as { readonly stdout?: string; readonly stderr?: string };
-    throw new Error(`${stdout}\n${stderr}`, { cause: error });
-  }
+  const expr = `ALERTS{alertstate="firing", alertname=~"${only}"}`;
+  await expectSamples(series, [{ expr, eval_time: at, exp_samples: expected }], [rulesFile]);
 }
 
 function asSeries({ __name__: name, ...labels }: Readonly<Record<string, string>>): string {
@@ -79,7 +48,7 @@ const expiry = `kms_vault_operator_webhook_certificate_expiry_timestamp_seconds{
 const days = (count: number) => count * 24 * 3_600;
 
 test("Prometheus takes the file, templates and all", async () => {
-  expect(await run("check", "rules", "--lint=all", "--lint-fatal", rulesFile)).toMatch(/SUCCESS: 16 rules/);
+  expect(await promtool("check", "rules", "--lint=all", "--lint-fatal", rulesFile)).toMatch(/SUCCESS: 16 rules/);
 });
 
 interface Case {
@@ -235,11 +204,8 @@ describe("each fires once it has lasted, and not before", () => {
     await expectFiring(series, then, [{ alert, labels }], alert);
   });
 
-  test("none is left out", async () => {
-    const { groups } = parse(await readFile(rulesFile, "utf8")) as {
-      groups: Array<{ rules: Array<{ alert: string }> }>;
-    };
-    expect(cases.map(([alert]) => alert)).toEqual(groups.flatMap(({ rules }) => rules.map(({ alert }) => alert)));
+  test("none is left out", () => {
+    expect(cases.map(([alert]) => alert)).toEqual(rules.map(({ alert }) => alert));
   });
 });
 
@@ -258,21 +224,10 @@ test("a webhook that was taken away is missed for a day, one that never was is n
 test("a real operator: none fires while all is well, and the one for the reason of what is not", async () => {
   await using world = await startWorld();
   await world.sync("good", { path: `${world.v2}/data/good`, secrets: await world.entries({ k: "v" }) });
-  await expectFiring(asScraped(await world.operator.metrics()), "2h", []);
+  await expectFiring(asScraped(await world.operator.metrics(), at), "2h", []);
   await world.apply("bad", { path: world.v2, secrets: await world.entries({ k: "v" }) });
   await world.settled("bad", "InvalidPath");
-  await expectFiring(asScraped(await world.operator.metrics()), "2h", [
+  await expectFiring(asScraped(await world.operator.metrics(), at), "2h", [
     { alert: "KMSVaultSecretsNotReady", labels: { namespace, reason: "InvalidPath" } },
   ]);
 });
-
-/** The samples of a scrape, as Prometheus stores them from a pod, for hours without a change. */
-function asScraped(exposition: string): Series {
-  const samples = [...exposition.matchAll(/^(\w+)(?:\{(.*)\})? (\S+)$/gm)];
-  expect(samples.length).toBeGreaterThan(100);
-  return Object.fromEntries(
-    samples
-      .filter(([, , , value = ""]) => Number.isFinite(Number(value)))
-      .map(([, name, labels = "", value]) => [`${name}{${[labels, at].filter(Boolean).join(",")}}`, `${value}x180`]),
-  );
-}
