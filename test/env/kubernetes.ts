@@ -127,7 +127,7 @@ async function startEtcd(
       ],
       ready: async () => (await client.ask({ method: "GET", path: "/readyz" })).status === 200,
     });
-  const revision = async () => {
+  const currentRevision = async () => {
     const { header } = await client.send({ method: "POST", path: "/v3/kv/range", body: { key: base64("/") } });
     return Number(header.revision);
   };
@@ -138,10 +138,10 @@ async function startEtcd(
       server = await start();
     },
     async compact() {
-      const body = { revision: await revision(), physical: true };
+      const body = { revision: await currentRevision(), physical: true };
       await client.send({ method: "POST", path: "/v3/kv/compaction", body });
     },
-    revision,
+    revision: currentRevision,
     async put(key, value) {
       const body = { key: base64(key), value: base64(value) };
       await client.send({ method: "POST", path: "/v3/kv/put", body });

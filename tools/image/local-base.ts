@@ -28,7 +28,7 @@ const runtimePackages = ["base-files", "ca-certificates", "libc6", "libgcc-s1", 
 const buildPackages = [...runtimePackages, "coreutils", "dash", "findutils"];
 /** Of Debian's names, and of those of npm's packages of Node. */
 const architectures = { amd64: "x64", arm64: "arm64" } as const;
-export type Architecture = keyof typeof architectures;
+type Architecture = keyof typeof architectures;
 
 const ownArchitecture: Architecture = process.arch === "arm64" ? "arm64" : "amd64";
 const root = join(import.meta.dirname, "..", "..");
@@ -128,7 +128,7 @@ async function makeDistroless(at: string): Promise<void> {
 /** What ca-certificates' own script would do. */
 async function addAuthorities(at: string): Promise<void> {
   const directory = join(at, "usr", "share", "ca-certificates", "mozilla");
-  const files = (await readdir(directory)).sort();
+  const files = (await readdir(directory)).toSorted();
   const certificates = await Promise.all(files.map((file) => readFile(join(directory, file), "utf8")));
   await writeFile(join(at, "etc", "ssl", "certs", "ca-certificates.crt"), certificates.join(""));
 }

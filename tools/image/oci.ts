@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { output } from "./output.ts";
 
 /** A reference to a blob. */
-export interface Descriptor {
+interface Descriptor {
   readonly mediaType: string;
   readonly digest: string;
   readonly size: number;
