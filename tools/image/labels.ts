@@ -8,7 +8,7 @@ import { output } from "./output.ts";
 
 /** The labels of one platform's image. */
 export interface Labelled {
-  /** `amd64`, or "" when only one was asked for. */
+  /** `amd64` */
   readonly architecture: string;
   readonly labels: Readonly<Record<string, string>>;
 }
@@ -21,9 +21,8 @@ export async function findLabels(image: string): Promise<readonly Labelled[]> {
   const path = image.replace(/^oci(-archive)?:/, "");
   if (existsSync(path)) return readLayout(path);
   const places: Readonly<Record<string, () => Promise<readonly Labelled[]>>> = {
-    Docker: async () => one(await output("docker", ["image", "inspect", "--format", "{{json .Config.Labels}}", image])),
-    Buildah: async () =>
-      one(await output("buildah", ["inspect", "--type", "image", "--format", "{{json .OCIv1.Config.Labels}}", image])),
+    Docker: () => inDocker(image),
+    Buildah: () => inBuildah(image),
     "the registry": () => inRegistry(image),
   };
   const reasons: string[] = [];
@@ -37,8 +36,14 @@ export async function findLabels(image: string): Promise<readonly Labelled[]> {
   throw new Error(`${image} is not to be found\n  ${reasons.join("\n  ")}`);
 }
 
-function one(json: string): Labelled[] {
-  return [{ architecture: "", labels: (JSON.parse(json) ?? {}) as Record<string, string> }];
+async function inDocker(image: string): Promise<Labelled[]> {
+  const [found] = JSON.parse(await output("docker", ["image", "inspect", image])) as readonly [DockerImage];
+  return [{ architecture: found.Architecture, labels: found.Config?.Labels ?? {} }];
+}
+
+async function inBuildah(image: string): Promise<Labelled[]> {
+  const { OCIv1 } = JSON.parse(await output("buildah", ["inspect", "--type", "image", image])) as BuildahImage;
+  return [{ architecture: OCIv1.architecture, labels: OCIv1.config?.Labels ?? {} }];
 }
 
 /** All platforms of it. */
@@ -61,6 +66,15 @@ async function inRegistry(image: string): Promise<Labelled[]> {
 interface Entry {
   readonly digest: string;
   readonly platform?: { readonly os: string };
+}
+
+interface DockerImage {
+  readonly Architecture: string;
+  readonly Config?: Config["config"];
+}
+
+interface BuildahImage {
+  readonly OCIv1: Config;
 }
 
 interface Config {

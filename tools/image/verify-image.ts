@@ -111,7 +111,7 @@ async function main(image: string | undefined): Promise<number> {
   }
   const findings: Finding[] = [];
   for (const { architecture, labels } of await findLabels(image)) {
-    process.stdout.write(`${image}${architecture && ` (${architecture})`}\n`);
+    process.stdout.write(`${image} (${architecture})\n`);
     for (const finding of await verify(labels, join(import.meta.dirname, "..", ".."))) {
       findings.push(finding);
       process.stdout.write(`  ${finding.agrees === true ? "agrees" : finding.agrees || "DIFFERS"}  ${finding.text}\n`);
