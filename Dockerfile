@@ -3,9 +3,6 @@
 # `make image` fills in the arguments. Both bases are arguments, for builds that reach no outside registry.
 ARG BUILD_IMAGE=docker.io/library/node:24-trixie-slim
 ARG BASE_IMAGE=gcr.io/distroless/nodejs24-debian13:nonroot
-# A label that would be empty is left out: the stage that adds it is then not the one that the next begins with.
-ARG GIT_TAG=""
-ARG SIGNATURE_KEY=""
 
 FROM --platform=${BUILDPLATFORM} ${BUILD_IMAGE} AS build
 WORKDIR /src
@@ -29,29 +26,25 @@ RUN node tools/build.ts \
     && ln -s /app/bin/kms-vault-operator /image/kms-vault-validating-webhook \
     && ln -s /app/bin/kms-vault-operator /image/usr/local/bin/kms-vault-operator
 
-# Said, though it goes without saying: some versions of Buildah would go on with the platform of the stage before.
-FROM --platform=${TARGETPLATFORM} ${BASE_IMAGE} AS base
-FROM base AS base-tagged
-ARG GIT_TAG
-LABEL GIT_TAG="${GIT_TAG}" org.opencontainers.image.version="${GIT_TAG}"
-
-FROM base${GIT_TAG:+-tagged} AS commit
-FROM commit AS commit-signed
-ARG SIGNATURE_KEY
-LABEL SIGNATURE_KEY="${SIGNATURE_KEY}"
-
-FROM commit${SIGNATURE_KEY:+-signed}
+# The platform is said, though it goes without saying: some versions of Buildah would go on with that of the stage before.
+FROM --platform=${TARGETPLATFORM} ${BASE_IMAGE}
 ARG GIT_COMMIT="unspecified"
 ARG COMMIT_TIMESTAMP="unspecified"
 ARG AUTHOR_EMAIL="unspecified"
+# Empty: the commit has no tag, or nobody signed it.
+ARG GIT_TAG=""
+ARG SIGNATURE_KEY=""
 LABEL GIT_COMMIT="${GIT_COMMIT}" \
     COMMIT_TIMESTAMP="${COMMIT_TIMESTAMP}" \
     AUTHOR_EMAIL="${AUTHOR_EMAIL}" \
+    GIT_TAG="${GIT_TAG}" \
+    SIGNATURE_KEY="${SIGNATURE_KEY}" \
     org.opencontainers.image.title="kms-vault-operator" \
     org.opencontainers.image.description="Keeps Vault or OpenBao equal to KMS-encrypted secrets that live in git as Kubernetes objects" \
     org.opencontainers.image.licenses="Apache-2.0" \
     org.opencontainers.image.source="https://github.com/patoarvizu/kms-vault-operator" \
-    org.opencontainers.image.revision="${GIT_COMMIT}"
+    org.opencontainers.image.revision="${GIT_COMMIT}" \
+    org.opencontainers.image.version="${GIT_TAG:-unspecified}"
 COPY --from=build /image/ /
 USER 65532:65532
 WORKDIR /

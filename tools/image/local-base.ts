@@ -91,6 +91,13 @@ const environment = {
 async function extract(into: string, architecture: Architecture, packages: readonly string[]): Promise<void> {
   const what = [`--architectures=${architecture}`, `--include=${packages.join(",")}`];
   await must("mmdebstrap", ["--variant=extract", "--quiet", ...what, `--extract-hook=${listPackages}`, suite, into]);
+  // Devices are the container's; who is not root could not even unpack them.
+  await empty(join(into, "dev"));
+}
+
+async function empty(directory: string): Promise<void> {
+  await rm(directory, { recursive: true });
+  await mkdir(directory);
 }
 
 /** Notes what is installed as distroless images do, a file for each package: scanners and our own lists read it. */
@@ -100,10 +107,7 @@ const listPackages = `mkdir -p "$1/var/lib/dpkg/status.d"; for deb in "$1"/var/c
 /** Takes away programs, package manager and documentation, and adds the certificates and the user. */
 async function makeDistroless(at: string): Promise<void> {
   await addAuthorities(at);
-  for (const emptied of ["usr/bin", "usr/sbin"]) {
-    await rm(join(at, emptied), { recursive: true });
-    await mkdir(join(at, emptied));
-  }
+  for (const emptied of ["usr/bin", "usr/sbin"]) await empty(join(at, emptied));
   const unwanted = [
     "var/lib/dpkg/status",
     "var/lib/dpkg/available",
