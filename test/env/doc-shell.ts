@@ -1,6 +1,6 @@
 // The terminal of somebody who follows a page of the documentation: one shell for the whole page, in a directory that
 // looks like the clone, with the programs, the kubeconfig and the variables that the page takes for granted.
-import { type ChildProcessByStdio, spawn } from "node:child_process";
+import { type ChildProcessByStdio, execFileSync, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { cpSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { delimiter, dirname, join } from "node:path";
@@ -53,7 +53,8 @@ export class DocShell implements AsyncDisposable {
   static async open(options: DocShellOptions): Promise<DocShell> {
     const group = await ProcessGroup.create();
     const clone = join(group.directory, "clone");
-    mkdirSync(clone);
+    // Its history, with the files as they are now.
+    execFileSync("git", ["clone", "--quiet", "--shared", "--no-checkout", root, clone]);
     for (const name of readdirSync(root).filter((one) => one !== ".git")) {
       if (isMade.has(name)) symlinkSync(join(root, name), join(clone, name));
       else cpSync(join(root, name), join(clone, name), { recursive: true });

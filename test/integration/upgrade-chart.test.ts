@@ -2,6 +2,7 @@
 // rolled back, uninstalled: no object and no CRD is ever deleted, and the Deployments stay the ones they were.
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { deleteFinalizer } from "../../src/api/kinds.ts";
+import { applyForeignCrds } from "../env/foreign-crds.ts";
 import { chartDirectory } from "../env/helm.ts";
 import { kmsVaultSecret, partialKMSVaultSecret } from "../gen/manifests.ts";
 import { type Cluster, type Helm, type Memory, release, startCluster } from "../upgrade/cluster.ts";
@@ -17,7 +18,7 @@ let before: Memory;
 /** Installs the old chart by Helm 3 and creates objects, one of them with the finalizer. */
 async function install(generation: Generation, ...flags: readonly string[]): Promise<void> {
   cluster = await startCluster();
-  await cluster.serveKindsOfOthers();
+  await applyForeignCrds(cluster.kube);
   await cluster.helm("helm3", "install", release, await cluster.oldChart(generation), ...flags);
   const spec = {
     path: "secret/data/shop",

@@ -7,7 +7,6 @@ import { promisify } from "node:util";
 import { expect, inject } from "vitest";
 import { stringify } from "yaml";
 import { resolveToolchain } from "../../tools/toolchain/resolve.ts";
-import { eventually } from "../env/eventually.ts";
 import { KubeClient, type Manifest } from "../env/kube-client.ts";
 import { type Kubernetes, startKubernetes } from "../env/kubernetes.ts";
 import { ProcessGroup } from "../env/processes.ts";
@@ -87,31 +86,6 @@ export class Cluster implements AsyncDisposable {
     await writeFile(file, JSON.stringify({ apiVersion: "v1", kind: "List", items: manifests }));
     const options = { env: this.environment, timeout: 60_000 };
     await promisify(execFile)(inject("stack").programs.kubectl ?? "kubectl", ["apply", "-f", file], options);
-  }
-
-  /** Kinds of others that charts create objects of: cert-manager's and the Prometheus operator's. */
-  async serveKindsOfOthers(): Promise<void> {
-    const kinds = [
-      { group: "cert-manager.io", version: "v1", kind: "Certificate" },
-      { group: "monitoring.coreos.com", version: "v1", kind: "ServiceMonitor" },
-    ];
-    for (const { group, version, kind } of kinds) {
-      const singular = kind.toLowerCase();
-      const plural = `${singular}s`;
-      const schema = { openAPIV3Schema: { type: "object", "x-kubernetes-preserve-unknown-fields": true } };
-      await this.kube.create({
-        apiVersion: "apiextensions.k8s.io/v1",
-        kind: "CustomResourceDefinition",
-        metadata: { name: `${plural}.${group}` },
-        spec: {
-          group,
-          scope: "Namespaced",
-          names: { kind, listKind: `${kind}List`, plural, singular },
-          versions: [{ name: version, served: true, storage: true, schema }],
-        },
-      });
-      await eventually(() => this.kube.list({ apiVersion: `${group}/${version}`, plural }));
-    }
   }
 
   /** Remembers what is there now, for `expectNothingDeleted`. */
