@@ -1,6 +1,7 @@
 // `node tools/provenance.ts IMAGE --builder URI --base-image NAME@sha256:…`: writes the SLSA provenance of an image that you
 // built yourself: the whole statement (provenance.intoto.json), and what is said in it (provenance.json), in front of which
-// `cosign attest` puts the image. The provenance of released images is made by GitHub.
+// `cosign attest` puts the image; and prints the digest that this is true of: of an image for several platforms, one part.
+// The provenance of released images is made by GitHub.
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
@@ -34,7 +35,7 @@ await imageTool(usage, async (crane) => {
   ] as const) {
     const file = join(values.output, name);
     writeFileSync(file, `${JSON.stringify(document, undefined, 2)}\n`);
-    process.stdout.write(`${file}\n`);
+    process.stdout.write(`${file}: of ${image.name}@${image.digest}\n`);
   }
   return true;
 });

@@ -1,5 +1,6 @@
-// `node tools/sbom.ts IMAGE [--platform linux/arm64] [--output DIRECTORY]`: writes what an image in a registry holds, as
-// SPDX and as CycloneDX. Read from the image itself, so it can be asked of an image that somebody else built.
+// `node tools/sbom.ts IMAGE [--platform linux/arm64] [--name NAME] [--output DIRECTORY]`: writes what an image in a registry
+// holds, as SPDX and as CycloneDX, and prints the digest that this is true of: of an image for several platforms, one part.
+// Read from the image itself. NAME is what the image is called in the lists, when it is still to be pushed there.
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
@@ -9,22 +10,29 @@ import { describeImage, type Image, imageTool, madeAt, unpackInventory } from ".
 import { inventoryOf } from "./supply/root-fs.ts";
 import { writeSpdx } from "./supply/spdx.ts";
 
-await imageTool("node tools/sbom.ts IMAGE [--platform linux/amd64] [--output DIRECTORY]", async (crane) => {
+const usage = "node tools/sbom.ts IMAGE [--platform linux/amd64] [--name NAME] [--output DIRECTORY]";
+
+await imageTool(usage, async (crane) => {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
-    options: { platform: { type: "string", default: "linux/amd64" }, output: { type: "string", default: "." } },
+    options: {
+      platform: { type: "string", default: "linux/amd64" },
+      name: { type: "string" },
+      output: { type: "string", default: "." },
+    },
   });
   const [reference] = positionals;
   if (!reference || positionals.length > 1) return false;
   const source = { crane, reference, platform: values.platform };
   const image = await describeImage(source);
   await using files = await unpackInventory({ ...source, reference: `${image.name}@${image.digest}` });
-  const inventory = { subject: subjectOf(image), components: inventoryOf(files.directory), made: madeAt(image) };
+  const subject = subjectOf({ ...image, name: values.name ?? image.name });
+  const inventory = { subject, components: inventoryOf(files.directory), made: madeAt(image) };
   mkdirSync(values.output, { recursive: true });
   for (const [ending, write] of [["spdx.json", writeSpdx] as const, ["cdx.json", writeCycloneDx] as const]) {
     const file = join(values.output, `image.${ending}`);
     writeFileSync(file, write(inventory));
-    process.stdout.write(`${file}: ${inventory.components.length} components\n`);
+    process.stdout.write(`${file}: ${inventory.components.length} components of ${subject.name}@${image.digest}\n`);
   }
   return true;
 });

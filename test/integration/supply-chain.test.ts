@@ -49,7 +49,7 @@ describe("lists of contents", () => {
       ...[bundle.metadata.component, ...bundle.components].map(({ purl }) => purl),
       "pkg:generic/node@24.21.0",
       "pkg:deb/debian/base-files@13.8?arch=amd64&distro=debian-13",
-      "pkg:deb/debian/libc6@2.41-12%2Bdeb13u3?arch=amd64&distro=debian-13",
+      "pkg:deb/debian/libc6@2.41-12%2Bdeb13u3?arch=amd64&distro=debian-13&upstream=glibc",
     ];
     const cyclonedx = JSON.parse(await file("sbom/image.cdx.json"));
     expect(new Set(cyclonedx.components.map(({ purl }: { purl: string }) => purl))).toEqual(new Set(expected));
@@ -64,6 +64,15 @@ describe("lists of contents", () => {
     expect(cyclonedx.metadata.component.version).toContain(digest);
   });
 
+  test("name Node.js by its CPE as well: its package URL is nobody's", async () => {
+    const cpe = "cpe:2.3:a:nodejs:node.js:24.21.0:*:*:*:*:*:*:*";
+    const { components } = JSON.parse(await file("sbom/image.cdx.json"));
+    expect(components.flatMap((one: { cpe?: string }) => one.cpe ?? [])).toEqual([cpe]);
+    const { packages } = JSON.parse(await file("sbom/image.spdx.json"));
+    const references = packages.flatMap(({ externalRefs }: { externalRefs: object[] }) => externalRefs.slice(1));
+    expect(references).toEqual([{ referenceCategory: "SECURITY", referenceType: "cpe23Type", referenceLocator: cpe }]);
+  });
+
   test("name nothing that the project is only built and tested with", async () => {
     expect(await file("sbom/image.spdx.json")).not.toMatch(/pkg:npm\/(esbuild|vitest|typescript|%40cyclonedx)/);
   });
@@ -72,11 +81,25 @@ describe("lists of contents", () => {
     const arm64 = await scene.push("arm64", "one", "arm64");
     const both = ["--manifest", image, "--manifest", arm64, "--tag", `${scene.name}:both`];
     expect(await scene.run(scene.programs.crane, ["index", "append", ...both])).toMatchObject({ ok: true });
-    await tool("sbom.ts", `${scene.name}:both`, "--platform", "linux/arm64", "--output", "arm64");
+    const { stdout } = await tool("sbom.ts", `${scene.name}:both`, "--platform", "linux/arm64", "--output", "arm64");
+    expect(stdout).toContain(`components of ${arm64}\n`);
     const { metadata, components } = JSON.parse(await file("arm64/image.cdx.json"));
     expect(metadata.component.version).toBe(arm64.split("@")[1]);
     const purls = components.map(({ purl }: { purl: string }) => purl);
-    expect(purls).toContain("pkg:deb/debian/libc6@2.41-12%2Bdeb13u3?arch=arm64&distro=debian-13");
+    expect(purls).toContain("pkg:deb/debian/libc6@2.41-12%2Bdeb13u3?arch=arm64&distro=debian-13&upstream=glibc");
+  });
+
+  test("are refused for a platform that the image is not for", async () => {
+    const { ok, stderr } = await tool("sbom.ts", image, "--platform", "linux/arm64", "--output", "refused");
+    expect(ok).toBe(false);
+    expect(stderr).toContain("is for linux/amd64, not for linux/arm64");
+  });
+
+  test("call the image what it will be called", async () => {
+    await tool("sbom.ts", image, "--name", "docker.io/patoarvizu/kms-vault-operator", "--output", "named");
+    const { component } = JSON.parse(await file("named/image.cdx.json")).metadata;
+    expect(component.name).toBe("docker.io/patoarvizu/kms-vault-operator");
+    expect(component.purl).not.toContain("127.0.0.1");
   });
 
   test("are valid CycloneDX 1.6, by its schema", async () => {
@@ -107,7 +130,9 @@ describe("lists of contents", () => {
   });
 
   test("are not made of an image that is not of the operator", async () => {
-    await scene.run(scene.programs.crane, ["append", "--new_layer", "one.tar", "--new_tag", `${scene.name}:no-label`]);
+    const name = `${scene.name}:no-label`;
+    await scene.run(scene.programs.crane, ["append", "--new_layer", "one.tar", "--new_tag", name]);
+    await scene.run(scene.programs.crane, ["mutate", name, "--set-platform", "linux/amd64", "--tag", name]);
     const { ok, stderr } = await tool("sbom.ts", `${scene.name}:no-label`);
     expect(ok).toBe(false);
     expect(stderr).toContain("does not say when it was made");
@@ -133,6 +158,13 @@ describe("provenance", () => {
     expect(taken).toEqual({ ok: true, stdout: `${builder}\n`, stderr: "" });
     await writeFile(join(scene.directory, "broken.json"), text.replace("buildType", "buildKind"));
     expect((await read("statement", "broken.json")).ok).toBe(false);
+  });
+
+  test("is refused for a platform that the image is not for", async () => {
+    const platform = ["--platform", "linux/arm64", "--output", "refused"];
+    const { ok, stderr } = await tool("provenance.ts", image, "--builder", builder, "--base-image", base, ...platform);
+    expect(ok).toBe(false);
+    expect(stderr).toContain("is for linux/amd64, not for linux/arm64");
   });
 
   test("is refused for a base that is not named by its digest", async () => {

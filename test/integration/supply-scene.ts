@@ -73,7 +73,7 @@ async function push(scene: SupplyScene, tag: string, word: string, architecture:
     "etc/os-release": 'ID=debian\nVERSION_ID="13"\n',
     // The real one is 120 MB; tools/supply/root-fs.test.ts reads that.
     "nodejs/bin/node": "… https://nodejs.org/download/release/v24.21.0/node-v24.21.0.tar.gz …",
-    "var/lib/dpkg/status.d/libc6": `Package: libc6\nVersion: 2.41-12+deb13u3\nArchitecture: ${architecture}\n`,
+    "var/lib/dpkg/status.d/libc6": `Package: libc6\nSource: glibc\nVersion: 2.41-12+deb13u3\nArchitecture: ${architecture}\n`,
     "var/lib/dpkg/status.d/libc6.md5sums": "d41d8cd98f00b204e9800998ecf8427e  lib/libc.so.6\n",
     "var/lib/dpkg/status.d/base": "Package: base-files\nVersion: 13.8\nArchitecture: amd64\n",
     word,

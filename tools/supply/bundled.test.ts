@@ -1,3 +1,5 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { bundledPackages, nodeLicence } from "./bundled.ts";
@@ -30,4 +32,17 @@ test("a file's package is the innermost one", () => {
 
 test("the licence of Node.js names what is built into it", () => {
   expect(nodeLicence(root)).toContain("OpenSSL");
+});
+
+test("a Node.js without its licence fails the build", () => {
+  const elsewhere = mkdtempSync(join(tmpdir(), "bundled-"));
+  try {
+    mkdirSync(join(elsewhere, "node_modules"));
+    mkdirSync(join(elsewhere, "bin"));
+    const node = join(elsewhere, "bin", "node");
+    writeFileSync(node, "");
+    expect(() => nodeLicence(elsewhere, node)).toThrow("Node.js came without its licence");
+  } finally {
+    rmSync(elsewhere, { recursive: true });
+  }
 });

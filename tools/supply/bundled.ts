@@ -39,14 +39,18 @@ export function ownPackage(root: string): Component {
 
 /**
  * The licence of Node.js (with those of everything built into it), as the package or the directory that the running Node
- * comes from has it; undefined when it came without.
+ * comes from has it.
+ * @param node the program that runs
+ * @throws Error when it came without: the licence asks to be passed on
  */
-export function nodeLicence(root: string): string | undefined {
+export function nodeLicence(root: string, node: string = process.execPath): string {
   const modules = join(root, "node_modules");
   const packaged = readdirSync(modules).filter((name) => /^node-(linux|darwin)-/.test(name));
-  const places = [...packaged.map((name) => join(modules, name)), dirname(dirname(realpathSync(process.execPath)))];
+  const places = [...packaged.map((name) => join(modules, name)), dirname(dirname(realpathSync(node)))];
   const file = places.map((place) => join(place, "LICENSE")).find((path) => existsSync(path));
-  return file === undefined ? undefined : readFileSync(file, "utf8");
+  if (file === undefined)
+    throw new Error(`Node.js came without its licence: there is no LICENSE in ${places.join(", ")}`);
+  return readFileSync(file, "utf8");
 }
 
 function readPackage(directory: string): LicensedComponent {

@@ -8,8 +8,10 @@ export interface Component {
   readonly version: string;
   /** `npm` is an npm package, `deb` a Debian package, `node` the Node.js that runs the operator, `image` an image. */
   readonly kind: "npm" | "deb" | "node" | "image";
-  /** Package URL; what scanners look vulnerabilities up by. */
+  /** Package URL; what scanners look most vulnerabilities up by. */
   readonly purl: string;
+  /** Its name in the NVD's words, for what no scanner finds by its package URL. */
+  readonly cpe?: string;
   /** SPDX licence expression as its publisher declares it; absent when they declare it in prose only. */
   readonly licence?: string;
 }

@@ -42,12 +42,13 @@ export function readCycloneDx(text: string): Component[] {
   }));
 }
 
-function componentOf({ name, version, kind, purl, licence }: Component): Models.Component {
+function componentOf({ name, version, kind, purl, cpe, licence }: Component): Models.Component {
   const [, group, bare] = /^(?:(@[^/]+)\/)?(.+)$/.exec(name) ?? [];
   return new Models.Component(types[kind], bare ?? name, {
     bomRef: purl,
     version,
     purl,
+    ...(cpe !== undefined && { cpe }),
     ...(group !== undefined && { group }),
     licenses: new Models.LicenseRepository(licence === undefined ? [] : [licenceOf(licence)]),
   });

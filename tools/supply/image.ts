@@ -48,11 +48,15 @@ export async function imageTool(usage: string, work: (crane: string) => Promise<
 
 /**
  * Asks the registry for the image.
- * @throws Error with what crane said when there is no such image
+ * @throws Error with what crane said when there is no such image, or when it is for another platform
  */
 export async function describeImage(source: ImageSource): Promise<Image> {
   const digest = (await ask(source, "digest")).trim();
-  const { config } = JSON.parse(await ask(source, "config"));
+  const { os, architecture, config } = JSON.parse(await ask(source, "config"));
+  // Of an image for one platform, crane says the digest whatever it is asked for.
+  if (source.platform !== `${os}/${architecture}`) {
+    throw new Error(`${source.reference} is for ${os}/${architecture}, not for ${source.platform}: say which is meant`);
+  }
   const name = source.reference.replace(/@.*$/, "").replace(/:[^/:]+$/, "");
   return { name, digest, labels: config?.Labels ?? {} };
 }

@@ -33,9 +33,9 @@ function isAllowed(licence: string | undefined): boolean {
 
 /**
  * The report: which packages there are, then each licence text once, under the packages that came with it.
- * @param node the licence of Node.js; undefined when it is not at hand
+ * @param node the licence of Node.js
  */
-export function licenceReport(components: readonly LicensedComponent[], node: string | undefined): string {
+export function licenceReport(components: readonly LicensedComponent[], node: string): string {
   const all = sorted(components);
   const list = all.map((component) => `  ${titleOf(component)}  ${component.licence}`);
   const owners = new Map<string, string[]>();
@@ -48,7 +48,7 @@ export function licenceReport(components: readonly LicensedComponent[], node: st
   const without = all.filter(({ texts }) => texts.length === 0).map(titleOf);
   const sections = [...owners].map(([text, titles]) => section(titles, text));
   if (without.length > 0) sections.push(section(without, noText));
-  sections.push(section(["Node.js, which runs the program"], normalised(node ?? nodeElsewhere)));
+  sections.push(section(["Node.js, which runs the program"], normalised(node)));
   return `${introduction}\n\n${list.join("\n")}\n${sections.join("")}`;
 }
 
@@ -56,7 +56,6 @@ const introduction = `kms-vault-operator is under the Apache License 2.0. Its pr
 code of the following packages. Their licences follow, then that of Node.js. In the image, the packages of the base are
 under the licences in /usr/share/doc/*/copyright.`;
 const noText = "These packages came without a licence text. Each is under the licence that it names in the list above.";
-const nodeElsewhere = "See https://github.com/nodejs/node/blob/main/LICENSE";
 const rule = "-".repeat(80);
 
 function titleOf({ name, version }: LicensedComponent): string {

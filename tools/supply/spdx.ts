@@ -50,7 +50,12 @@ function packageOf(component: Component): object {
     licenseConcluded: unknown,
     licenseDeclared: component.licence ?? unknown,
     copyrightText: unknown,
-    externalRefs: [{ referenceCategory: "PACKAGE-MANAGER", referenceType: "purl", referenceLocator: component.purl }],
+    externalRefs: [
+      { referenceCategory: "PACKAGE-MANAGER", referenceType: "purl", referenceLocator: component.purl },
+      ...(component.cpe === undefined
+        ? []
+        : [{ referenceCategory: "SECURITY", referenceType: "cpe23Type", referenceLocator: component.cpe }]),
+    ],
   };
 }
 
