@@ -58,8 +58,8 @@ image: install ## build the image of the commit; IMAGE=… PLATFORM=linux/amd64,
 	@IMAGE='$(IMAGE)' PLATFORM='$(PLATFORM)' BASE_IMAGE='$(BASE_IMAGE)' BUILD_IMAGE='$(BUILD_IMAGE)' OUTPUT='$(OUTPUT)' \
 	  $(NODE) tools/image/make-image.ts
 
-verify-image: install ## hold an image's labels against its commit, tag, signature and key in this clone; IMAGE=…
-	@$(NODE) tools/image/verify-image.ts '$(IMAGE)'
+verify-image: install ## hold an image's labels against its commit, tag, signature and key in this clone; IMAGE=… KEY=<fingerprint>
+	@$(NODE) tools/image/verify-image.ts '$(IMAGE)' '$(KEY)'
 
 sbom: install ## list what is in an image, as SPDX and CycloneDX; IMAGE=registry/name@sha256:…
 	@$(NODE) tools/sbom.ts '$(IMAGE)' $(if $(PLATFORM),--platform $(PLATFORM)) --output $(or $(OUTPUT),attestations)

@@ -1,7 +1,9 @@
 // `make verify-image`: accepts the image of a signed commit wherever it lies, and says what does not agree when a label, the
 // key or the commit is not what it should be.
+import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { beforeAll, expect, inject, test } from "vitest";
+import { beforeAll, describe, expect, inject, test } from "vitest";
+import { commitOf } from "../../tools/image/commit.ts";
 import { output } from "../../tools/image/output.ts";
 import { run } from "../../tools/toolchain/run.ts";
 import { pushArchive } from "./global-setup.ts";
@@ -12,10 +14,10 @@ const image = `${registry}/second:test`;
 beforeAll(() => pushArchive(crane, archives[1], image));
 
 /** Runs the program of the second clone, as `make` would, and tells its exit code before what it said. */
-async function verify(name: string, changes: NodeJS.ProcessEnv = {}): Promise<string> {
+async function verify(name: string, changes: NodeJS.ProcessEnv = {}, key = ""): Promise<string> {
   const program = join(clones[1], "tools", "image", "verify-image.ts");
   const tell = `"$@"; echo "exit $?"`;
-  const { output: said } = await run("sh", ["-c", tell, "sh", process.execPath, program, name], {
+  const { output: said } = await run("sh", ["-c", tell, "sh", process.execPath, program, name, key], {
     env: { ...env, ...changes },
   });
   return said;
@@ -69,37 +71,109 @@ test("an image that is nowhere: every place is named", async () => {
   expect(said).toMatch(/exit 1\n$/);
 });
 
-test("a key that this machine does not know is not believed", async () => {
-  const said = await verify(image, { GNUPGHOME: join(directory, "nobody") });
-  expect(said).toMatch(/DIFFERS +the signature of the commit cannot be verified .*gpg --recv-keys [0-9A-F]{16}/);
-  expect(said).toMatch(/exit 1\n$/);
+test("settings of the user, who has signatures shown, change nothing", async () => {
+  const config = join(directory, "showing");
+  await writeFile(config, "[log]\n  showSignature = true\n");
+  expect(await verify(image, { GIT_CONFIG_GLOBAL: config })).toMatch(/exit 0\n$/);
 });
 
-test("a good signature by the key of somebody else than the author", async () => {
-  const labels = await commitAnother(["--author=Somebody Else <else@example.com>", `--gpg-sign=${author}`]);
-  const said = await verify(await relabelled("else", labels));
-  expect(said).toContain(`the key is not of the author else@example.com, but of The Author <${author}>`);
-  expect(said).toMatch(/exit 1\n$/);
+test("the id of a tag is not that of its commit", async () => {
+  const git = (...args: string[]) => output("git", [...identity, ...args], { cwd: clones[1], env });
+  await git("tag", "--annotate", "--message=a tag", "annotated", tag);
+  const id = (await git("rev-parse", "annotated")).trim();
+  const said = await verify(await relabelled("annotated", { GIT_COMMIT: id }));
+  expect(said).toMatch(/DIFFERS +GIT_COMMIT is .*, which is a tag of [0-9a-f]{40}\nexit 1\n$/);
+});
+
+describe("a key", () => {
+  test("that this machine does not know is not believed", async () => {
+    const said = await verify(image, { GNUPGHOME: await keyring("nobody") });
+    expect(said).toMatch(/DIFFERS +the signature of the commit cannot be verified .*gpg --recv-keys [0-9A-F]{16}/);
+    expect(said).toMatch(/exit 1\n$/);
+  });
+
+  test("that was imported and nobody vouches for is to be compared, and is believed once it is named", async () => {
+    const GNUPGHOME = await keyring("imported", await exported(author));
+    const said = await verify(image, { GNUPGHOME });
+    const fingerprint = /nobody whom you trust vouches for the key: .* KEY=([0-9A-F]{40})\nexit 3\n$/.exec(said)?.[1];
+    expect(fingerprint).toBeDefined();
+    expect(await verify(image, { GNUPGHOME }, fingerprint?.toLowerCase())).toMatch(/the one that you named\nexit 0\n$/);
+    expect(await verify(image, { GNUPGHOME }, "0".repeat(40))).toMatch(/none of those that you named\nexit 1\n$/);
+  });
+
+  test("of somebody else than the author is good for nothing", async () => {
+    const labels = await commitAnother(["--author=Somebody Else <else@example.com>", `--gpg-sign=${author}`]);
+    const said = await verify(await relabelled("else", labels));
+    expect(said).toContain(`the key is not of the author else@example.com, but of The Author <${author}>`);
+    expect(said).toMatch(/exit 1\n$/);
+  });
+
+  test("that once said to be the author's, and took it back, is not", async () => {
+    const mallory = "mallory@example.com";
+    const gpg = (...args: string[]) => output("gpg", ["--batch", "--quiet", "--passphrase", "", ...args], { env });
+    await gpg("--quick-generate-key", `Mallory <${mallory}>`, "ed25519");
+    await gpg("--quick-add-uid", mallory, `The Author <${author}>`);
+    await gpg("--quick-revoke-uid", mallory, `The Author <${author}>`);
+    const labels = await commitAnother([`--gpg-sign=${mallory}`]);
+    const said = await verify(await relabelled("mallory", labels));
+    expect(said).toContain(`the key is not of the author ${author}, but of Mallory <${mallory}>`);
+    expect(said).toMatch(/exit 1\n$/);
+  });
+
+  test("of SSH: read without a list of signers, believed with one", async () => {
+    const file = join(directory, "id_ed25519");
+    await output("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-f", file]);
+    const ssh = ["-c", "gpg.format=ssh", "-c", `user.signingKey=${file}`];
+    const labels = await commitAnother(["--gpg-sign"], ssh);
+    expect(labels["SIGNATURE_KEY"]).toMatch(/^SHA256:/);
+    const name = await relabelled("ssh", labels);
+    expect(await verify(name)).toMatch(/DIFFERS +the signature of the commit cannot be verified .*allowedSignersFile/);
+    const signers = join(directory, "signers");
+    await writeFile(signers, `${author} ${await readFile(`${file}.pub`, "utf8")}`);
+    const config = join(directory, "signed-by-ssh");
+    await writeFile(config, `[gpg "ssh"]\n  allowedSignersFile = ${signers}\n`);
+    expect(await verify(name, { GIT_CONFIG_GLOBAL: config })).toMatch(/the key is the author's.*\nexit 0\n$/);
+  });
 });
 
 test("a commit that is not signed: the rest agrees, and the exit code is one of its own", async () => {
-  const said = await verify(await relabelled("unsigned", { ...(await commitAnother([])), SIGNATURE_KEY: "" }));
+  const said = await verify(await relabelled("unsigned", await commitAnother([])));
   expect(said).not.toContain("DIFFERS");
   expect(said).toContain("the commit is not signed: nothing to compare");
   expect(said).toMatch(/exit 3\n$/);
 });
 
+const identity = ["-c", "user.name=The Author", "-c", `user.email=${author}`];
+
 /** A commit in the clone. @returns the labels of an image of it */
-async function commitAnother(flags: readonly string[]): Promise<Record<string, string>> {
-  const identity = ["-c", "user.name=The Author", "-c", `user.email=${author}`];
-  const git = (...args: string[]) => output("git", args, { cwd: clones[1], env });
-  await git(...identity, "commit", "--quiet", "--allow-empty", "--message=another", ...flags);
-  const [id = "", email = "", time = ""] = (await git("log", "-1", "--format=%H%n%ae%n%at")).split("\n");
+async function commitAnother(
+  flags: readonly string[],
+  settings: readonly string[] = [],
+): Promise<Record<string, string>> {
+  const message = ["--quiet", "--allow-empty", "--message=another"];
+  await output("git", [...identity, ...settings, "commit", ...message, ...flags], { cwd: clones[1], env });
+  const commit = await commitOf(clones[1], "HEAD");
   return {
-    GIT_COMMIT: id,
-    AUTHOR_EMAIL: email,
-    COMMIT_TIMESTAMP: time,
+    GIT_COMMIT: commit.id,
+    AUTHOR_EMAIL: commit.authorEmail,
+    COMMIT_TIMESTAMP: commit.authorTime,
     GIT_TAG: "",
-    "org.opencontainers.image.revision": id,
+    SIGNATURE_KEY: commit.signatureKey,
+    "org.opencontainers.image.revision": commit.id,
   };
+}
+
+/** Where gpg keeps the keys of somebody. */
+async function keyring(name: string, ...keys: readonly string[]): Promise<string> {
+  const home = join(directory, name);
+  await mkdir(home, { mode: 0o700 });
+  for (const key of keys) await output("gpg", ["--batch", "--quiet", "--homedir", home, "--import", key]);
+  return home;
+}
+
+/** @returns a file with the public key */
+async function exported(name: string): Promise<string> {
+  const file = join(directory, "public-key");
+  await output("gpg", ["--batch", "--output", file, "--export", name], { env });
+  return file;
 }
