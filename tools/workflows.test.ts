@@ -15,6 +15,8 @@ interface Job {
   readonly permissions?: Readonly<Record<string, string>>;
   readonly "timeout-minutes"?: number;
   readonly uses?: string;
+  readonly environment?: unknown;
+  readonly secrets?: unknown;
   readonly steps?: readonly Step[];
 }
 
@@ -80,9 +82,38 @@ describe.each(jobs)("$name", ({ job }) => {
       expect(step.with?.["persist-credentials"]).toBe(false);
     }
   });
-
-  test("does not sign where it runs packages of the project", () => {
-    const runsPackages = steps.some(({ run = "" }) => /\b(make|npm|node_modules)\b/.test(run));
-    expect(runsPackages && job.permissions?.["id-token"] === "write").toBe(false);
-  });
 });
+
+test.each(jobs.filter(({ job }) => runsPackages(job)))(
+  "$name has nothing that packages of npm could take: no secret, no right but to read",
+  ({ job }) => {
+    expect(job.permissions).toEqual({ contents: "read" });
+    expect(job.environment).toBeUndefined();
+    expect(job.secrets).toBeUndefined();
+    expect(JSON.stringify(job)).not.toMatch(/secrets\.|github\.token/);
+  },
+);
+
+test("a release is built where packages of npm run, and signed where none does", () => {
+  const named = (name: string) => jobs.find((one) => one.name === `release.yml: ${name}`)?.job ?? {};
+  expect(runsPackages(named("build"))).toBe(true);
+  expect(runsPackages(named("check"))).toBe(true);
+  expect(runsPackages(named("release"))).toBe(false);
+  expect(named("release").permissions).toMatchObject({ "id-token": "write" });
+});
+
+test("nothing is tagged before it is signed and attested", () => {
+  const steps = workflows.flatMap(({ workflow }) => workflow.jobs["release"]?.steps ?? []);
+  const places = (what: RegExp) =>
+    steps.flatMap(({ run = "", uses = "" }, index) => (what.test(`${uses}\n${run}`) ? index : []));
+  const [tagged = -1, ...more] = places(/crane (tag|copy)|helm push|crane push \S+ "[^"@]*"/);
+  expect(more).toEqual([]);
+  const signed = places(/cosign (sign|attest)|attest-build-provenance/);
+  expect(signed).toHaveLength(3);
+  expect(tagged).toBeGreaterThan(Math.max(...signed));
+});
+
+/** Whether code of the project's packages runs in a job; a workflow that it calls is taken to do so. */
+function runsPackages({ uses, steps = [] }: Job): boolean {
+  return uses !== undefined || steps.some(({ run = "" }) => /\b(make|npm|npx|node|node_modules)\b|\.ci\//.test(run));
+}
