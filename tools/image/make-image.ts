@@ -1,5 +1,5 @@
 // `make image`: builds the image of the commit that is checked out, with labels that say so, by docker buildx or buildah.
-// The same commit on the same base makes the same layers, whoever builds it: file times are the commit's.
+// The same commit on the same base makes the same layers with the same build program: file times are the commit's.
 // Variables: IMAGE (name), PLATFORM (linux/amd64,linux/arm64), BASE_IMAGE, BUILD_IMAGE, OUTPUT (an OCI archive to write).
 import { spawn } from "node:child_process";
 import { once } from "node:events";
