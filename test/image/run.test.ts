@@ -148,7 +148,7 @@ async function filesOf(at: string): Promise<string[]> {
 
 /** The processes that were started to serve metrics at that port, without the builder's own. */
 async function pidsOf(port: number): Promise<number[]> {
-  const found = await output("pgrep", ["-f", `^/nodejs/bin/node .*--metrics-addr=127.0.0.1:${port}`]);
+  const found = await output("pgrep", ["-f", `^/nodejs/bin/node .* -+metrics-addr=127.0.0.1:${port}`]);
   return found.trim().split("\n").map(Number);
 }
 
