@@ -208,6 +208,11 @@ runPage("docs/upgrade-from-v0.md", {
       await installChart("last");
       await createObjects("last");
     },
+    "The last chart / Helm finds no matches for a kind": async () => {
+      await installChart("last");
+      await createObjects("last");
+      await cluster.ageRelease();
+    },
     "The first chart": async () => {
       await installChart("first");
       await createObjects("first");
@@ -255,6 +260,7 @@ runPage("docs/upgrade-from-v0.md", {
   },
   after: {
     "The last chart": () => expectUpgraded(),
+    "The last chart / Helm finds no matches for a kind": () => expectUpgraded(),
     "The first chart": () => expectUpgraded({ watched: release }),
     "The first chart / A release of Helm 2": async () => {
       await expectUpgraded({ watched: release });
