@@ -64,9 +64,9 @@ async function createObjects(generation: Generation, namespace = release): Promi
   memory = await cluster.remember();
 }
 
-async function installChart(generation: Generation, on?: Cluster): Promise<void> {
+async function installChart(generation: Generation, on?: Cluster, ...flags: readonly string[]): Promise<void> {
   await useCluster(on);
-  await cluster.helm("helm3", "install", release, await cluster.oldChart(generation));
+  await cluster.helm("helm3", "install", release, await cluster.oldChart(generation), ...flags);
   await eventually(() => cluster.kube.list({ apiVersion, plural: "kmsvaultsecrets" }));
 }
 
@@ -85,14 +85,15 @@ async function follow(title: string): Promise<void> {
 
 async function deployment(namespace = release) {
   const { spec } = await cluster.kube.get({ apiVersion: "apps/v1", plural: "deployments", namespace, name: release });
-  return { labels: spec.selector.matchLabels, container: spec.template.spec.containers[0] };
+  return { replicas: spec.replicas, labels: spec.selector.matchLabels, container: spec.template.spec.containers[0] };
 }
 
 /**
  * @param watched what WATCH_NAMESPACE says: nothing after the last generation, which worked in all namespaces
  */
 async function expectUpgraded({ namespace = release, watched = "" } = {}): Promise<void> {
-  const { labels, container } = await deployment(namespace);
+  const { replicas, labels, container } = await deployment(namespace);
+  expect(replicas).toBe(1);
   expect(labels).toEqual({ app: release });
   expect(container.command).toEqual(["kms-vault-operator"]);
   const variable = container.env.find(({ name }: { readonly name: string }) => name === "WATCH_NAMESPACE");
@@ -205,7 +206,8 @@ runPage("docs/upgrade-from-v0.md", {
   replace: () => ({ "-n shop": `-n ${world.namespace}` }),
   before: {
     "Before you start / Which installation is it": async () => {
-      await installChart("last");
+      // Which that operator ignored.
+      await installChart("last", undefined, `--set=watchNamespace=${release}`);
       await createObjects("last");
     },
     "The last chart / Helm finds no matches for a kind": async () => {
