@@ -50,10 +50,13 @@ interface Block {
 
 const mark = /^\s*<!-- not run by tests: (.*) -->\s*$/;
 
+/** Languages of blocks that nobody types into a shell. Of any other (`sh`, none) it could not be told whether it is run. */
+const dataLanguages: ReadonlySet<string> = new Set(["yaml", "json", "hcl", "env", "text"]);
+
 /**
  * Reads a page.
- * @throws Error that names the line, when a console block begins with something else than a command, or a mark stands in
- *   front of something else than a console block
+ * @throws Error that names the line, when a block is neither `console` nor data, a console block begins with something else
+ *   than a command, or a mark stands in front of something else than a console block
  */
 export function readPage(markdown: string): Page {
   const sections: { title: string; steps: Step[] }[] = [{ title: "", steps: [] }];
@@ -83,12 +86,15 @@ function partsOf(markdown: string): (string | Block)[] {
     const line = lines[at] ?? "";
     const [, indent, language = "", file] = /^( *)```(\w*)(?: +(\S+))?.*$/.exec(line) ?? [];
     if (indent !== undefined) {
+      checkLanguage(language, at);
       const end = lines.findIndex((other, index) => index > at && other.trim() === "```");
       if (end < 0) throw new Error(`line ${at + 1}: the block has no end`);
       const body = lines.slice(at + 1, end).map((one) => (one.startsWith(indent) ? one.slice(indent.length) : one));
       parts.push({ line: at + 1, language, file, lines: body, reason });
       reason = undefined;
       at = end;
+    } else if (/```|~~~/.test(line)) {
+      throw new Error(`line ${at + 1}: a block begins with \`\`\` on a line of its own`);
     } else if (/^###? /.test(line)) {
       parts.push(line);
     }
@@ -98,6 +104,12 @@ function partsOf(markdown: string): (string | Block)[] {
     reason = said;
   }
   return parts;
+}
+
+function checkLanguage(language: string, at: number): void {
+  if (language === "console" || dataLanguages.has(language)) return;
+  const known = [...dataLanguages].join(", ");
+  throw new Error(`line ${at + 1}: a block is console, or one of data (${known}), not "${language}"`);
 }
 
 function stepsOf({ line, language, file, lines }: Block): Step[] {

@@ -70,6 +70,18 @@ $ push
   });
 });
 
+describe("a block that would be passed over", () => {
+  test.each([
+    ["in the language of a shell", "```sh\nkubectl delete ns shop\n```\n"],
+    ["in bash", "text\n\n   ```bash\n   kubectl delete ns shop\n   ```\n"],
+    ["with a file name", "```shell run.sh\nkubectl delete ns shop\n```\n"],
+    ["without a language", "```\n$ kubectl delete ns shop\n```\n"],
+    ["with attributes", "```{.console}\n$ kubectl delete ns shop\n```\n"],
+    ["between tildes", "~~~console\n$ kubectl delete ns shop\n~~~\n"],
+    ["in a quotation", "> ```console\n> $ kubectl delete ns shop\n> ```\n"],
+  ])("is refused: %s", (_, text) => expect(() => readPage(text)).toThrow("a block"));
+});
+
 describe("what is printed", () => {
   const shown = ["NAME   AGE", "db     2s"];
 

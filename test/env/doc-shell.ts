@@ -37,14 +37,15 @@ export class DocShell implements AsyncDisposable {
   private constructor(group: ProcessGroup, env: NodeJS.ProcessEnv) {
     this.#group = group;
     this.directory = join(group.directory, "clone");
-    this.#child = spawn("sh", [], {
+    this.#child = spawn("bash", ["--noprofile", "--norc"], {
       cwd: this.directory,
       env,
       stdio: ["pipe", "pipe", "ignore"],
       detached: true,
     });
     group.adopt(this.#child, "shell", "leader");
-    this.#child.stdin.write("exec 2>&1\n");
+    // Stricter than a reader's: what fails in front of a pipe is not to pass because what is behind it does not.
+    this.#child.stdin.write("set -o pipefail\nexec 2>&1\n");
     this.#child.stdout.setEncoding("utf8").on("data", (text: string) => {
       this.#output += text;
     });

@@ -4,6 +4,7 @@ import { execFile } from "node:child_process";
 import { cp, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { promisify } from "node:util";
+import { gunzipSync, gzipSync } from "node:zlib";
 import { expect, inject } from "vitest";
 import { stringify } from "yaml";
 import { resolveToolchain } from "../../tools/toolchain/resolve.ts";
@@ -78,6 +79,20 @@ export class Cluster implements AsyncDisposable {
     const crds = (withCrds ? oldCrds(generation) : []).map((crd) => stringify(crd));
     await writeFile(join(chart, "templates", "crds.yaml"), crds.join("---\n"));
     return chart;
+  }
+
+  /** Has Helm's record of the first revision name the CRDs as charts did when Kubernetes had v1beta1 of them. */
+  async ageRelease(): Promise<void> {
+    const name = `sh.helm.release.v1.${release}.v1`;
+    const path = { apiVersion: "v1", plural: "secrets", namespace: release, name };
+    const { data } = await this.kube.get(path);
+    // Helm packs the record, and Kubernetes encodes it once more.
+    const packed = Buffer.from(Buffer.from(data.release, "base64").toString(), "base64");
+    const record = JSON.parse(gunzipSync(packed).toString());
+    const manifest = record.manifest.replaceAll("apiextensions.k8s.io/v1", "apiextensions.k8s.io/v1beta1");
+    expect(manifest).not.toBe(record.manifest);
+    const aged = gzipSync(JSON.stringify({ ...record, manifest })).toString("base64");
+    await this.kube.patch(path, { data: { release: Buffer.from(aged).toString("base64") } });
   }
 
   /** Applies objects as a user does, so that kubectl is their manager. */

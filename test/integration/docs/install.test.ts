@@ -49,13 +49,19 @@ runPage("docs/install.md", {
     return DocShell.open({ stack: stack.info });
   },
   replace: () => ({ "https://vault.example.com:8200": stack.info.vault.address, "eu-west-1": "us-east-1" }),
-  before: { "Kustomize / Your kustomization": makeSecrets },
+  before: {
+    "Kustomize / Your kustomization": makeSecrets,
+    // One that would take its data along.
+    "Remove everything / Keep the data in Vault": () => createWritten("kept"),
+  },
   after: {
     "Helm / Install": expectWritten,
     "Helm / Upgrade": expectWritten,
+    "Helm / Back to the revision before": expectWritten,
     "Chart without a release / Apply": expectWritten,
     "Kustomize / Your kustomization": expectWritten,
-    async "Remove everything"() {
+    async "Remove everything / Objects, operator, CRDs"() {
+      expect((await vault.read("secret/data/kept"))?.data).toEqual({ k: "kept" });
       const left = await kube.list({ apiVersion: "apps/v1", plural: "deployments" });
       expect(left).toEqual([]);
     },
@@ -100,10 +106,15 @@ async function makeSecrets(): Promise<void> {
 /** The operator that was installed writes a secret. */
 async function expectWritten(): Promise<void> {
   const name = uniqueName("written");
+  await createWritten(name);
+  await kube.delete(secretPath({ namespace: "shop", name }));
+  await eventually(async () => expect(await vault.read(`secret/metadata/${name}`)).toBeUndefined());
+}
+
+/** An object whose data goes with it, and that is in Vault. */
+async function createWritten(name: string): Promise<void> {
   const secrets = [{ key: "k", encryptedSecret: await kms.encrypt(key, name) }];
   const spec = { path: `secret/data/${name}`, deletionPolicy: "Destroy", secrets };
   await kube.create(kmsVaultSecret({ namespace: "shop", name }, spec));
   await eventually(async () => expect((await vault.read(spec.path))?.data).toEqual({ k: name }), { timeoutMs: 30_000 });
-  await kube.delete(secretPath({ namespace: "shop", name }));
-  await eventually(async () => expect(await vault.read(`secret/metadata/${name}`)).toBeUndefined());
 }
