@@ -4,7 +4,9 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { parse } from "yaml";
-import { asScraped, expectSamples, promtool, type Series } from "../env/promtool.ts";
+import { errorCodes } from "../../src/base/errors.ts";
+import { createMetrics, type Metrics } from "../../src/telemetry/metrics.ts";
+import { asScraped, asScrapedTwice, expectSamples, promtool, type Series } from "../env/promtool.ts";
 import { startWorld } from "./world.ts";
 
 const rulesFile = join(import.meta.dirname, "../../helm/kms-vault-operator/alerts/kms-vault-operator.yaml");
@@ -207,6 +209,50 @@ describe("each fires once it has lasted, and not before", () => {
   test("none is left out", () => {
     expect(cases.map(([alert]) => alert)).toEqual(rules.map(({ alert }) => alert));
   });
+});
+
+describe("what happens once in a process's life is enough, where it is to be", () => {
+  const reviews = ["KMSVaultSecret", "PartialKMSVaultSecret"].flatMap((kind) =>
+    ["CREATE", "UPDATE"].map((operation) => ({ kind, operation })),
+  );
+  const unchecked = Object.entries(errorCodes).flatMap(([code, retry]) => (retry === "backoff" ? [code] : []));
+  const events: ReadonlyArray<readonly [string, (metrics: Metrics) => void, Firing]> = [
+    ...reviews.map(({ kind, operation }): (typeof events)[number] => [
+      `a bug at ${operation} of ${kind}`,
+      ({ webhook }) => webhook.reviewed(kind, operation, "error", 0.1),
+      { alert: "KMSVaultWebhookFailing", labels: { namespace } },
+    ]),
+    [
+      "a request too much",
+      ({ webhook }) => webhook.requestRefused(503),
+      { alert: "KMSVaultWebhookFailing", labels: { namespace } },
+    ],
+    ...unchecked.map((code): (typeof events)[number] => [
+      `a value unchecked for ${code}`,
+      ({ webhook }) => webhook.uncheckedValue(code),
+      { alert: "KMSVaultWebhookUncheckedValues", labels: { namespace, code } },
+    ]),
+  ];
+
+  test.each(events)("%s", async (_, happen, firing) => {
+    const metrics = createMetrics({ version: "1" });
+    const before = await metrics.exposition.text();
+    happen(metrics);
+    const series = asScrapedTwice(before, await metrics.exposition.text(), at);
+    await expectFiring(series, "9m", [], firing.alert);
+    await expectFiring(series, "16m", [firing], firing.alert);
+    await expectFiring(series, "1h", [], firing.alert);
+  });
+});
+
+test("logins that have failed ever since the process began, whose series is new, are seen", async () => {
+  const logins = `kms_vault_operator_vault_logins_total{${at},method="k8s",outcome="VaultLoginFailed"}`;
+  await expectFiring(
+    { [logins]: "_x4 1x4 2x4 3x4 4x4 5x4 6x4 7x4" },
+    "35m",
+    [{ alert: "KMSVaultOperatorVaultLoginFailing", labels: { namespace, method: "k8s" } }],
+    "KMSVaultOperatorVaultLoginFailing",
+  );
 });
 
 test("a restore of Vault, repaired within a resync, is no reason for an alert", async () => {
