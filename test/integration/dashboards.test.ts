@@ -38,6 +38,10 @@ test("of the operator", async () => {
   await world.sync("good", { path: `${world.v2}/data/good`, secrets: await world.entries({ k: "v" }) });
   await world.apply("bad", { path: world.v2, secrets: await world.entries({ k: "v" }) });
   await world.settled("bad", "InvalidPath");
+  // One that is tried again, so that there are failed reconciles. No user's name and password are set.
+  const spec = { path: `${world.v2}/data/waiting`, secrets: await world.entries({ k: "v" }) };
+  await world.apply("waiting", { ...spec, vaultAuthMethod: "userpass" });
+  await world.settled("waiting", "VaultLoginFailed");
   const series = asScraped(await world.operator.metrics(), target);
   // Nothing of the kind has happened.
   await expectAnswers(expressionsOf("operator.json"), series, /kms_rate_limit|informer_failures|events_dropped/);
