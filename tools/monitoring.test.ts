@@ -50,6 +50,8 @@ const runbooks = readFileSync(join(root, "docs", "runbooks.md"), "utf8");
 
 /** Labels that Prometheus gives what it scrapes from pods. */
 const ofTarget = ["namespace", "pod", "job"];
+/** What else figures may be grouped by: a label that a Prometheus of several clusters has. */
+const ofClusters = [...ofTarget, "cluster"];
 const labelsOf = new Map(
   createMetrics({ version: "" })
     .describe()
@@ -75,7 +77,9 @@ function problemsOf(expression: string): string[] {
         .filter((label) => ![...ofTarget, ...(labelsOf.get(name) ?? [])].includes(label))
         .map((label) => `${name} has no ${label}`),
     ),
-    ...groupings.filter((label) => ![...ofTarget, ...all].includes(label)).map((label) => `nothing there has ${label}`),
+    ...groupings
+      .filter((label) => ![...ofClusters, ...all].includes(label))
+      .map((label) => `nothing there has ${label}`),
   ];
 }
 

@@ -25,7 +25,7 @@ import { Remover, type RemoverOptions } from "./remover.ts";
 
 /** What the product counts about reconciles. */
 interface ReconcilerMetrics {
-  /** The reason of an object's Ready condition; undefined when the object is gone. */
+  /** The reason of an object's Ready condition; undefined when the object is gone, or going. */
   objectReady(object: string, reason: string | undefined): void;
   /** A write to Vault. */
   wroteSecret(engineVersion: string): void;
@@ -108,7 +108,11 @@ export class Reconciler {
 
   async #finalizeOrSync(subject: Subject, validated: Validated<KMSVaultSecret>, signal: AbortSignal): Promise<Result> {
     const { object } = subject;
-    if (subject.metadata.deletionTimestamp !== undefined) return this.#deletion.finalize(subject, signal);
+    if (subject.metadata.deletionTimestamp !== undefined) {
+      // Its Ready condition says how it was; alerts that go by it would not end while something holds the object.
+      this.#options.metrics.objectReady(keyOf(object), undefined);
+      return this.#deletion.finalize(subject, signal);
+    }
     let isBehind = false;
     const isConfirmed = async (): Promise<boolean> => {
       isBehind = this.#mayLag(subject) && !(await this.#options.writer.isLatest(object, signal));

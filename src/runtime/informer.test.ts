@@ -118,6 +118,18 @@ describe("the ordinary way", () => {
     expect(timeoutSeconds).toBeLessThanOrEqual(600);
   });
 
+  test("how many objects there are is told once they are listed, also when there are none, and with each change", async () => {
+    const sizes: number[] = [];
+    const metrics = { ...noMetrics, storeSize: (_: string, count: number) => void sizes.push(count) };
+    const it = await follow((_, response) => list(response, []), { metrics });
+    await it.informer.synced;
+    expect(sizes).toEqual([0]);
+    await watching(it);
+    send(it.watch(), "ADDED", thing("c", "11"));
+    send(it.watch(), "DELETED", thing("c", "12"));
+    await vi.waitFor(() => expect(sizes).toEqual([0, 1, 0]));
+  });
+
   test("managedFields and last-applied are dropped", async () => {
     const raw = thing("a", "1");
     Object.assign(raw.metadata, {

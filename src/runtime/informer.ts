@@ -141,6 +141,8 @@ export class Informer<T extends KubeObject> {
         this.#gone(key, object);
       }
     }
+    // Of an empty store too: a figure that is missing means that nobody has listed anything.
+    this.#metrics.storeSize(this.resource.plural, this.store.size);
   }
 
   #prepare(raw: T): T {

@@ -50,7 +50,7 @@ function createReconcilerMetrics(registry: Registry) {
   const registers = [registry];
   const objects = new Gauge({
     name: "kms_vault_operator_objects",
-    help: "KMSVaultSecrets by the reason of their Ready condition.",
+    help: "KMSVaultSecrets by the reason of their Ready condition, but for deleted ones that are not gone yet.",
     labelNames: ["reason"],
     registers,
   });
@@ -86,7 +86,7 @@ function createReconcilerMetrics(registry: Registry) {
   return {
     /**
      * @param object its `namespace/name`, which is not a label
-     * @param reason of its Ready condition; undefined when the object is gone
+     * @param reason of its Ready condition; undefined when the object is gone, or going
      */
     objectReady: countByReason(objects),
     /**

@@ -57,14 +57,22 @@ export async function expectSamples(
  * @param target the labels that Prometheus gives them, as they stand between the braces
  */
 export function asScraped(exposition: string, target: string): Series {
-  const samples = [...exposition.matchAll(/^(\w+)(?:\{(.*)\})? (\S+)$/gm)];
-  if (samples.length < 100) throw new Error(`only ${samples.length} samples in what was scraped:\n${exposition}`);
+  return Object.fromEntries(samplesOf(exposition, target).map(([series, value]) => [series, `${value}x180`]));
+}
+
+/** The same of two scrapes: the first one's samples for ten minutes, then the second one's, some of which may be new. */
+export function asScrapedTwice(first: string, second: string, target: string): Series {
+  const before = new Map(samplesOf(first, target));
   return Object.fromEntries(
-    samples
-      .filter(([, , , value = ""]) => Number.isFinite(Number(value)))
-      .map(([, name, labels, value]) => [
-        `${name}{${labels === undefined ? "" : `${labels},`}${target}}`,
-        `${value}x180`,
-      ]),
+    samplesOf(second, target).map(([series, value]) => [series, `${before.get(series) ?? "_"}x9 ${value}x180`]),
   );
+}
+
+/** Series, as they are stored → their values. */
+function samplesOf(exposition: string, target: string): Array<[string, string]> {
+  const samples = [...exposition.matchAll(/^(\w+)(?:\{(.*)\})? (\S+)$/gm)];
+  if (samples.length < 30) throw new Error(`only ${samples.length} samples in what was scraped:\n${exposition}`);
+  return samples
+    .filter(([, , , value = ""]) => Number.isFinite(Number(value)))
+    .map(([, name, labels, value = ""]) => [`${name}{${labels === undefined ? "" : `${labels},`}${target}}`, value]);
 }

@@ -13,7 +13,15 @@ import { loadWebhookConfig } from "../../src/config-webhook.ts";
 import { productVersion } from "../../src/version.ts";
 import { parsePolicy } from "../../src/policy/parse.ts";
 import type { Manifest } from "../env/kube-client.ts";
-import { chartDirectory, objectOf, type Rendered, releaseNamespace, renderChart, runHelm } from "../env/helm.ts";
+import {
+  chartDirectory,
+  objectOf,
+  type Rendered,
+  releaseNamespace,
+  renderChart,
+  runHelm,
+  type Values,
+} from "../env/helm.ts";
 import { type Container, deploymentsOf, matrix } from "./chart-matrix.ts";
 
 test.for(["helm", "helm3"] as const)("%s lint --strict has nothing to say", async (program) => {
@@ -115,7 +123,6 @@ describe.each(Object.entries(matrix))("%s", (label, values) => {
 
 describe("files of the chart", () => {
   const dashboards = filesIn("dashboards");
-  const alerts = filesIn("alerts");
 
   test.each(dashboards)("dashboard %s is a ConfigMap that holds it as it is", async (file) => {
     const rendered = await renderChart({ dashboards: { enabled: true, labels: { mine: "1" }, namespace: "grafana" } });
@@ -124,10 +131,36 @@ describe("files of the chart", () => {
     expect(map["data"]).toEqual({ [file]: readFileSync(join(chartDirectory, "dashboards", file), "utf8") });
   });
 
-  test.each(alerts)("alerts of %s are a PrometheusRule that holds them as they are", async (file) => {
-    const rendered = await renderChart({ alerts: { enabled: true } });
-    const rule = objectOf(rendered, "PrometheusRule", "kms-vault-operator");
-    expect(rule["spec"]).toEqual(parse(readFileSync(join(chartDirectory, "alerts", file), "utf8")));
+  const webhookOn = { validatingWebhook: { enabled: true } };
+  const absent = 'absent(informer_objects{namespace="kms-vault-operator",resource="kmsvaultsecrets"})';
+  const gone =
+    'absent(kms_vault_operator_webhook_certificate_expiry_timestamp_seconds{namespace="kms-vault-operator"})';
+  test.each<[string, Values, readonly string[], Readonly<Record<string, string>>]>([
+    ["the operator's", {}, ["kms-vault-operator"], { KMSVaultOperatorAbsent: absent }],
+    [
+      "the webhook's too",
+      webhookOn,
+      ["kms-vault-operator", "kms-vault-operator-webhook"],
+      { KMSVaultOperatorAbsent: absent },
+    ],
+    [
+      "both, of what the chart has scraped",
+      { ...webhookOn, global: { prometheusMonitoring: { enable: true } } },
+      ["kms-vault-operator", "kms-vault-operator-webhook"],
+      { KMSVaultOperatorAbsent: absent, KMSVaultWebhookGone: gone },
+    ],
+  ])("alerts are a PrometheusRule as the file has them, but for what is known to be there: %s", async (...row) => {
+    const [, values, names, known] = row;
+    const rendered = await renderChart({ ...values, alerts: { enabled: true } });
+    const file = parse(readFileSync(join(chartDirectory, "alerts", "kms-vault-operator.yaml"), "utf8")) as Rules;
+    const groups = file.groups
+      .filter(({ name }) => names.includes(name))
+      .map(({ rules, ...group }) => ({
+        ...group,
+        rules: rules.map((rule) => ({ ...rule, expr: known[rule.alert] ?? rule.expr })),
+      }));
+    expect(groups).toHaveLength(names.length);
+    expect(objectOf(rendered, "PrometheusRule", "kms-vault-operator")["spec"]).toEqual({ groups });
   });
 
   test("the CRDs are the generated ones, with all that their descriptions hold", async () => {
@@ -141,6 +174,14 @@ describe("files of the chart", () => {
     expect(manifests.map(({ kind }) => kind)).not.toContain("CustomResourceDefinition");
   });
 });
+
+/** A file of rules, as far as the tests look at it. */
+interface Rules {
+  readonly groups: ReadonlyArray<{
+    readonly name: string;
+    readonly rules: ReadonlyArray<{ readonly alert: string; readonly expr: string }>;
+  }>;
+}
 
 function filesIn(directory: string): string[] {
   const path = join(chartDirectory, directory);

@@ -3,6 +3,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
+import { eventually } from "../env/eventually.ts";
 import { asScraped, expectSamples, type Series } from "../env/promtool.ts";
 import { openReviewScene } from "./review-scene.ts";
 import { startWorld } from "./world.ts";
@@ -38,6 +39,12 @@ test("of the operator", async () => {
   await world.sync("good", { path: `${world.v2}/data/good`, secrets: await world.entries({ k: "v" }) });
   await world.apply("bad", { path: world.v2, secrets: await world.entries({ k: "v" }) });
   await world.settled("bad", "InvalidPath");
+  // One that is tried again, so that there are failed reconciles. No user's name and password are set.
+  const spec = { path: `${world.v2}/data/waiting`, secrets: await world.entries({ k: "v" }) };
+  await world.apply("waiting", { ...spec, vaultAuthMethod: "userpass" });
+  await eventually(async () =>
+    expect(await world.operator.metric("kms_vault_operator_reconcile_errors_total")).toBeGreaterThan(0),
+  );
   const series = asScraped(await world.operator.metrics(), target);
   // Nothing of the kind has happened.
   await expectAnswers(expressionsOf("operator.json"), series, /kms_rate_limit|informer_failures|events_dropped/);

@@ -4,6 +4,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { eventually } from "../env/eventually.ts";
 import { JsonClient } from "../env/http.ts";
 import { freePort } from "../env/ports.ts";
+import { secretPath } from "../gen/manifests.ts";
 import { startWorld, type World } from "./world.ts";
 
 let world: World;
@@ -71,8 +72,14 @@ test("the product's own figures follow the objects", async () => {
   expect(await operator.metric(logins, { method: "token", outcome: "ok" })).toBe(1);
   expect(await operator.metric(logins, { method: "userpass", outcome: "VaultLoginFailed" })).toBeGreaterThan(0);
   expect(await operator.metric(logins, { method: "userpass", outcome: "ok" })).toBe(0);
+  // Nobody waits for it to be synced any more, even if somebody else's finalizer holds it.
+  const bad = secretPath({ namespace: world.namespace, name: "bad" });
+  await world.kube.patch(bad, { metadata: { finalizers: ["example.com/held"] } });
   await world.delete("bad");
   await eventually(async () => expect(await operator.metric(objects, { reason: "VaultLoginFailed" })).toBe(0));
+  expect(await operator.metric(objects, { reason: "Synced" })).toBe(1);
+  await world.kube.patch(bad, { metadata: { finalizers: null } });
+  await world.untilGone("bad");
 });
 
 test("no label holds a name, a path or a namespace", async () => {
