@@ -49,7 +49,13 @@ runPage("docs/install.md", {
     return DocShell.open({ stack: stack.info });
   },
   replace: () => ({ "https://vault.example.com:8200": stack.info.vault.address, "eu-west-1": "us-east-1" }),
-  before: { "Kustomize / Your kustomization": makeSecrets },
+  before: {
+    "Kustomize / Your kustomization": makeSecrets,
+    // As somebody has it who installed the webhook by its files.
+    async "Remove everything"() {
+      await kubectl(stack.info.kubernetes, ["apply", "-f", "deploy/webhook"]);
+    },
+  },
   after: {
     "Helm / Install": expectWritten,
     "Helm / Upgrade": expectWritten,
@@ -58,6 +64,15 @@ runPage("docs/install.md", {
     async "Remove everything"() {
       const left = await kube.list({ apiVersion: "apps/v1", plural: "deployments" });
       expect(left).toEqual([]);
+      // Those of the webhook that this section alone takes away, cluster-wide ones among them.
+      for (const [apiVersion, plural] of [
+        ["admissionregistration.k8s.io/v1", "validatingwebhookconfigurations"],
+        ["rbac.authorization.k8s.io/v1", "clusterroles"],
+        ["rbac.authorization.k8s.io/v1", "clusterrolebindings"],
+      ] as const) {
+        const names = (await kube.list({ apiVersion, plural })).map(({ metadata }) => metadata.name);
+        expect(names.filter((name) => name.startsWith("kms-vault-"))).toEqual([]);
+      }
     },
   },
 });
