@@ -71,6 +71,12 @@ const cases: readonly ValueCase[] = [
     as: limits,
   },
   {
+    value: "policy.existingConfigMap, empty, is no policy that would be passed over",
+    values: { policy: { existingConfigMap: "" } },
+    shows: (rendered) => containerOf(rendered).args.filter((arg) => arg.startsWith("--policy")),
+    as: [],
+  },
+  {
     value: "imageVersion, empty",
     values: { global: { imageVersion: "v9" }, imageVersion: "" },
     shows: imagesOf,

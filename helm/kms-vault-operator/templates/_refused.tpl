@@ -97,10 +97,9 @@ replicas: {{ $replicas }} needs leaderElection.enabled: true or shards, or all o
 policy.enabled needs policy.rules or policy.existingConfigMap; rules: [] denies everything to everybody
 {{- end }}
 {{- if not $policy.enabled }}
-{{- range $name := list "rules" "existingConfigMap" }}
-{{- if not (kindIs "invalid" (index $policy $name)) }}
+{{- /* [] among the rules denies everything, so it is no way to say that there are none. */}}
+{{- range $name := list (ternary "" "rules" (kindIs "invalid" $policy.rules)) (ternary "existingConfigMap" "" (not (empty $policy.existingConfigMap))) | compact }}
 policy.{{ $name }} without policy.enabled: true would be no policy, and every object could use all that the operator may: set policy.enabled: true, or leave policy.{{ $name }} out
-{{- end }}
 {{- end }}
 {{- end }}
 {{- if and $policy.existingConfigMap $policy.rules }}
