@@ -56,7 +56,6 @@ if (isCheck) {
     process.stdout.write(`removed ${path}\n`);
   }
 }
-if (generated.length === 0) throw new Error("nothing is generated: the table is empty");
 
 function write(path: string, content: string): void {
   mkdirSync(dirname(join(root, path)), { recursive: true });

@@ -35,7 +35,7 @@ export function valuesYaml(): string {
   return `${head}${linesOf(chartSchema(), "").join("\n")}\n`;
 }
 
-/** The text of a list of the values that must not be null, for the chart's templates: `tls.mountPath`. */
+/** The text of a list of the values and groups that must not be null, for the chart's templates: `tls.mountPath`. */
 export function requiredValues(): string {
   const head = "# Generated from values.schema.json by `make generate`: do not edit.\n";
   return `${head}${stringify(namesOfRequired(chartSchema(), ""))}`;
@@ -44,8 +44,11 @@ export function requiredValues(): string {
 function namesOfRequired({ properties }: ValueSchema, prefix: string): string[] {
   return Object.entries(properties ?? {}).flatMap(([name, value]) => {
     if (value.deprecated === true) return [];
-    if (value.properties) return namesOfRequired(value, `${prefix}${name}.`);
-    return isNullable(value) ? [] : [`${prefix}${name}`];
+    const own = `${prefix}${name}`;
+    if (value.properties === undefined) return isNullable(value) ? [] : [own];
+    const inner = namesOfRequired(value, `${own}.`);
+    // Whatever must be there in a group stands for the group as well.
+    return inner.length > 0 ? inner : [own];
   });
 }
 

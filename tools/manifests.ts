@@ -3,7 +3,7 @@
 import { execFile } from "node:child_process";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { type Document, isMap, isNode, parseAllDocuments, visit } from "yaml";
+import { type Document, isMap, isNode, isScalar, parseAllDocuments, visit } from "yaml";
 import { timedProgress } from "./toolchain/progress.ts";
 import { resolveToolchain } from "./toolchain/resolve.ts";
 
@@ -44,6 +44,7 @@ const followingLabels: Values = [
   "policy.followsLabels=true",
 ];
 const namespaced: Values = ["watchNamespace=team-a"];
+const namespacedLogin: Values = [...namespaced, ...withLogin];
 
 const operatorFiles: readonly FileDefinition[] = [
   {
@@ -58,11 +59,10 @@ const operatorFiles: readonly FileDefinition[] = [
   {
     path: "deploy/role.yaml",
     head: [
-      "In all namespaces the operator reads both kinds, saves statuses, takes its finalizer away and writes events. The last",
-      "rule is only for --shards.",
+      "In all namespaces the operator reads both kinds, saves statuses, takes its finalizer away and writes events.",
     ],
     objects: [`ClusterRole/${operator}`, `Role/${operator}`],
-    values: sharded,
+    values: defaults,
   },
   {
     path: "deploy/role_binding.yaml",
@@ -146,10 +146,23 @@ const roleLogin: FileDefinition = {
   values: withLogin,
 };
 
+const roleShards: FileDefinition = {
+  path: "deploy/opt-in/role-shards.yaml",
+  head: ["Only for an operator with --shards."],
+  objects: [`Role/${operator}-shards`, `RoleBinding/${operator}-shards`],
+  values: sharded,
+};
+
 const kustomizeFiles: readonly FileDefinition[] = [
   // A kustomization takes no files from beside its own directory.
   { ...rolePolicy, path: "kustomize/components/policy-labels/role.yaml" },
   { ...roleLogin, path: "kustomize/components/service-account-login/role.yaml" },
+  {
+    path: "kustomize/components/service-account-login-namespaced/role.yaml",
+    head: ["For each namespace that is watched, with its name in the place of team-a."],
+    objects: [`Role/${operator}-service-account-login`, `RoleBinding/${operator}-service-account-login`],
+    values: namespacedLogin,
+  },
   {
     path: "kustomize/components/namespaced/role.yaml",
     head: ["Takes the place of the rights in all namespaces."],
@@ -176,6 +189,7 @@ export const manifestFiles: readonly ManifestFile[] = [
   ...webhookFiles,
   rolePolicy,
   roleLogin,
+  roleShards,
   ...kustomizeFiles,
 ].map((definition) => ({ path: definition.path, render: () => renderFile(definition) }));
 
@@ -203,7 +217,7 @@ function nameOf(document: Document): string {
   return `${String(document.get("kind"))}/${String(document.getIn(["metadata", "name"]))}`;
 }
 
-/** Without what belongs to Helm, and without the blank lines that templates leave behind. */
+/** Without what belongs to Helm, and without the blank lines and quotes that templates leave behind. */
 function plain(document: Document): Document {
   const copy = document.clone();
   const labels = copy.getIn(["metadata", "labels"]);
@@ -217,6 +231,8 @@ function plain(document: Document): Document {
   }
   visit(copy, (_, node) => {
     if (isNode(node)) node.spaceBefore = false;
+    // The chart quotes what users may set, and cannot know that these names need none.
+    if (isScalar(node) && /^[a-z]+(-[a-z]+)+$/.test(String(node.value))) node.type = "PLAIN";
   });
   if (copy.directives !== undefined) copy.directives.docStart = null;
   return copy;

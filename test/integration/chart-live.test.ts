@@ -52,21 +52,26 @@ function live(): { readonly args: readonly string[] } {
   return { args: [`--kubeconfig=${stack.info.kubernetes.kubeconfig}`, "--dry-run=server", "--is-upgrade"] };
 }
 
-function deployment(
-  namespace: string,
+/** A Deployment of the Go operator's, or what takes its place. */
+function deploymentOf(
+  name: string,
   labels: Readonly<Record<string, string>>,
-  env: readonly object[] = [],
-): Promise<unknown> {
-  const container = { name: "kms-vault-operator", image: "patoarvizu/kms-vault-operator:v0.17.0", env };
-  return kube.create({
+  { env = [], ...pod }: { readonly env?: readonly object[]; readonly serviceAccountName?: string } = {},
+) {
+  const container = { name, image: "patoarvizu/kms-vault-operator:v0.17.0", env };
+  return {
     apiVersion: "apps/v1",
     kind: "Deployment",
-    metadata: { name: "kms-vault-operator", namespace },
+    metadata: { name },
     spec: {
       selector: { matchLabels: labels },
-      template: { metadata: { labels }, spec: { containers: [container] } },
+      template: { metadata: { labels }, spec: { ...pod, containers: [container] } },
     },
-  });
+  };
+}
+
+async function create(manifest: ReturnType<typeof deploymentOf>, namespace: string): Promise<void> {
+  await kube.create({ ...manifest, metadata: { ...manifest.metadata, namespace } });
 }
 
 async function namespaceWith(
@@ -74,7 +79,8 @@ async function namespaceWith(
   ...deployed: [Readonly<Record<string, string>>, (readonly object[])?]
 ): Promise<string> {
   await kube.create({ apiVersion: "v1", kind: "Namespace", metadata: { name } });
-  await deployment(name, ...deployed);
+  const [labels, env = []] = deployed;
+  await create(deploymentOf("kms-vault-operator", labels, { env }), name);
   return name;
 }
 
@@ -129,6 +135,93 @@ test("CRDs that the last chart installed are not left out, which would delete ev
   expect((await renderChart(values, live())).manifests).not.toEqual([]);
 });
 
+describe("a webhook whose service account has an AWS role", () => {
+  const role = { "eks.amazonaws.com/role-arn": "arn:aws:iam::123456789012:role/operator" };
+  const webhook = (values: Values = {}): Values => ({
+    validatingWebhook: { enabled: true, certificates: "selfSigned", ...values },
+  });
+
+  async function former(namespace: string, annotations: Readonly<Record<string, string>>): Promise<string> {
+    await kube.create({ apiVersion: "v1", kind: "Namespace", metadata: { name: namespace } });
+    await kube.create({
+      apiVersion: "v1",
+      kind: "ServiceAccount",
+      metadata: { name: "kms-vault-operator", namespace, annotations },
+    });
+    const app = "kms-vault-validating-webhook";
+    await create(deploymentOf(app, { app }, { serviceAccountName: "kms-vault-operator" }), namespace);
+    return namespace;
+  }
+
+  describe("which is the operator's, as in the last chart", () => {
+    let namespace: string;
+    beforeAll(async () => {
+      namespace = await former("irsa", role);
+    });
+
+    test("is not upgraded to one that has none", async () => {
+      for (const decrypt of ["deny", "warn"]) {
+        const said = await refusalOf(webhook({ decrypt }), { ...live(), namespace });
+        expect(said).toContain("runs as the service account kms-vault-operator, whose AWS role arn:aws:iam::1234");
+        expect(said).toContain(`set validatingWebhook.serviceAccount.annotations: ${JSON.stringify(role)}`);
+        expect(said).toContain("or validatingWebhook.serviceAccount.name: kms-vault-operator");
+      }
+    });
+
+    const deciding: readonly Values[] = [
+      webhook({ serviceAccount: { annotations: role } }),
+      webhook({ serviceAccount: { name: "kms-vault-operator" } }),
+      webhook({ serviceAccount: { create: false } }),
+      webhook({ extraEnvFrom: [{ secretRef: { name: "aws" } }] }),
+      webhook({ extraEnv: [{ name: "AWS_PROFILE", value: "operator" }] }),
+      webhook({ decrypt: "off" }),
+      { ...webhook(), aws: { iamCredentialsSecrets: [{ name: "AWS_ACCESS_KEY_ID", value: "AKIA" }] } },
+      {},
+    ];
+    test.each(deciding)("is upgraded by %j", async (values) => {
+      expect((await renderChart(values, { ...live(), namespace })).manifests).not.toEqual([]);
+    });
+
+    test("is upgraded once the new account has a role by other hands", async () => {
+      const metadata = { name: "kms-vault-validating-webhook", namespace, annotations: role };
+      await kube.create({ apiVersion: "v1", kind: "ServiceAccount", metadata });
+      expect((await renderChart(webhook(), { ...live(), namespace })).manifests).not.toEqual([]);
+    });
+  });
+
+  test("or had none: is upgraded without a word", async () => {
+    const namespace = await former("no-irsa", {});
+    expect((await renderChart(webhook(), { ...live(), namespace })).manifests).not.toEqual([]);
+  });
+});
+
+describe.each(["helm", "helm3"] as const)("leader election turned off, with %s", (program) => {
+  const off = "--set=leaderElection.enabled=false";
+  const strategy = async () => {
+    const deployments = { apiVersion: "apps/v1", plural: "deployments", namespace: releaseNamespace };
+    return (await kube.get({ ...deployments, name: "kms-vault-operator" })).spec.strategy;
+  };
+
+  test("the old pod ends before the new one begins, and back again", async () => {
+    await helm(program, "install");
+    await helm(program, "upgrade", chartDirectory, off);
+    expect(await strategy()).toEqual({ type: "Recreate" });
+    await helm(program, "upgrade", chartDirectory, off);
+    await helm(program, "upgrade");
+    expect(await strategy()).toMatchObject({ type: "RollingUpdate", rollingUpdate: { maxUnavailable: "25%" } });
+  });
+
+  test("at once in the place of the last chart, which said nothing of it", async () => {
+    await using directory = chartOf(deploymentOf("kms-vault-operator", { app: "kms-vault-operator" }));
+    await helm("helm3", "install", directory.path);
+    expect(await strategy()).toMatchObject({ type: "RollingUpdate" });
+    await helm(program, "upgrade", chartDirectory, off);
+    expect(await strategy()).toEqual({ type: "Recreate" });
+  });
+
+  afterEach(() => helm(program, "uninstall"));
+});
+
 describe.each(["helm", "helm3"] as const)("caBundle, with %s", (program) => {
   test("is not Helm's where this chart installed the webhook", async () => {
     await helm(program, "install");
@@ -152,6 +245,15 @@ describe.each(["helm", "helm3"] as const)("caBundle, with %s", (program) => {
     expect(await caBundle()).toBe("c2Vjb25k");
   });
 
+  test("none is kept where there is none yet", async () => {
+    await using directory = lastChart({});
+    await helm("helm3", "install", directory.path);
+    await helm(program, "upgrade");
+    const { metadata, webhooks } = await kube.get(configurations);
+    expect(webhooks[0].clientConfig).not.toHaveProperty("caBundle");
+    expect(metadata.annotations).not.toHaveProperty("k8s.patoarvizu.dev/ca-bundle");
+  });
+
   afterEach(() => helm(program, "uninstall"));
 });
 
@@ -170,19 +272,28 @@ test("--reuse-values, which would leave all that is new without a default, is to
 });
 
 /** The webhook's configuration in a chart of its own, as far as the last chart's said what matters here. */
-function lastChart(): { readonly path: string } & AsyncDisposable {
-  const path = mkdtempSync(join(tmpdir(), "last-chart-"));
+function lastChart(bundle: object = { caBundle: "Cg==" }): Chart {
   const { apiVersion, name } = configurations;
   const webhook = {
     name: "kms-vault-validating-webhook.patoarvizu.dev",
     admissionReviewVersions: ["v1beta1", "v1"],
     sideEffects: "None",
-    clientConfig: { caBundle: "Cg==", service: { name, namespace: releaseNamespace } },
+    clientConfig: { ...bundle, service: { name, namespace: releaseNamespace } },
   };
-  const manifest = { apiVersion, kind: "ValidatingWebhookConfiguration", metadata: { name }, webhooks: [webhook] };
+  return chartOf({ apiVersion, kind: "ValidatingWebhookConfiguration", metadata: { name }, webhooks: [webhook] });
+}
+
+interface Chart extends AsyncDisposable {
+  /** Its directory. */
+  readonly path: string;
+}
+
+/** A chart of one object. */
+function chartOf(manifest: object): Chart {
+  const path = mkdtempSync(join(tmpdir(), "last-chart-"));
   mkdirSync(join(path, "templates"));
   writeFileSync(join(path, "Chart.yaml"), "{apiVersion: v2, name: kms-vault-operator, version: 0.4.0}");
-  writeFileSync(join(path, "templates", "webhook.yaml"), JSON.stringify(manifest));
+  writeFileSync(join(path, "templates", "object.yaml"), JSON.stringify(manifest));
   return { path, [Symbol.asyncDispose]: () => rm(path, { recursive: true }) };
 }
 
@@ -201,10 +312,15 @@ async function helm(
   program: HelmProgram,
   verb: "install" | "upgrade" | "uninstall",
   directory = chartDirectory,
+  ...flags: readonly string[]
 ): Promise<void> {
   const chart = verb === "uninstall" ? [] : [directory, "--values=-"];
   const values = { crds: { install: false }, validatingWebhook: { enabled: true, certificates: "selfSigned" } };
-  const { code, stderr } = await runHelm([verb, "kms-vault-operator", ...chart, ...cluster()], values, program);
+  const { code, stderr } = await runHelm(
+    [verb, "kms-vault-operator", ...chart, ...flags, ...cluster()],
+    values,
+    program,
+  );
   if (code !== 0) throw new Error(`helm ${verb}: ${stderr}`);
 }
 

@@ -56,7 +56,26 @@ export const matrix: Readonly<Record<string, Values>> = {
   },
   policy: { policy, validatingWebhook: { enabled: true } },
   "policy-by-labels": { policy: { enabled: true, rules: [tenants] }, validatingWebhook: { enabled: true } },
+  // The least that makes the policy need labels: a template, with the spaces that the operator lets stand in it.
+  "policy-by-labels-in-templates": {
+    policy: { enabled: true, rules: [{ name: "tenants", vaultPaths: ["secret/{{ label:tenant }}/**"] }] },
+  },
   shards: { replicas: 3, shards: 12 },
+  "one-replica-alone": { leaderElection: { enabled: false } },
+  // YAML would take these for numbers and booleans.
+  "names-that-are-no-strings-to-yaml": {
+    watchNamespace: "456,007",
+    serviceAccount: { name: "1234" },
+    serviceAccountLogin: { enabled: true },
+    tls: { enable: true, secretName: "1" },
+    age: { secretName: "2" },
+    vault: { clientCertificateSecretName: "3" },
+    policy: { enabled: true, existingConfigMap: "4", followsLabels: true },
+    priorityClassName: "5",
+    prometheusMonitoring: { enable: true, interval: "1", scrapeTimeout: "1" },
+    dashboards: { enabled: true, namespace: "456" },
+    validatingWebhook: { enabled: true, serviceAccount: { name: "7" }, certManager: { issuerRef: { name: "8" } } },
+  },
   monitoring: {
     global: { prometheusMonitoring: { enable: true, serviceMonitor: { customLabels: { release: "prometheus" } } } },
     alerts: { enabled: true },

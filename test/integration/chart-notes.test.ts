@@ -12,7 +12,10 @@ async function notes(values: Values): Promise<string> {
 test("with the default values there is nothing to warn of", async () => {
   const said = await notes({});
   expect(said).toContain("kubectl -n kms-vault-operator rollout status deployment kms-vault-operator");
-  expect(said).toContain("kubectl delete crd kmsvaultsecrets.k8s.patoarvizu.dev");
+  // In this order: without the operator, objects with a finalizer are never gone, not even with their CRD.
+  expect(said).toMatch(
+    /kubectl delete kmsvaultsecrets,[^]*helm uninstall kms-vault-operator [^]*kubectl delete crd kmsvaultsecrets[.]/,
+  );
   expect(said).not.toContain("WARNING");
 });
 

@@ -1,6 +1,8 @@
 // What the chart refuses, and the words in which it says what to write instead. Whatever is not in the schema is refused
 // too, so a mistyped value is never passed over in silence.
 import { describe, expect, test } from "vitest";
+import { chartSchema, type ValueSchema } from "../../tools/helm-values.ts";
+import { authEnvironments, type AuthVariable } from "../../src/vault/auth/environment.ts";
 import { refusalOf, renderChart, type Values } from "../env/helm.ts";
 
 /** Values that are refused, and what is said. */
@@ -51,7 +53,44 @@ const contradictions: readonly Refusal[] = [
     "policy.rules and policy.existingConfigMap: only one of them",
     { policy: { enabled: true, existingConfigMap: "p", rules: [{ name: "a", vaultPaths: [] }] } },
   ],
+  ["policy.rules without policy.enabled: true would be no policy", { policy: { rules: [] } }],
+  [
+    "policy.rules without policy.enabled: true would be no policy",
+    { policy: { rules: [{ name: "a", vaultPaths: [] }] } },
+  ],
+  [
+    "policy.existingConfigMap without policy.enabled: true would be no policy",
+    { policy: { enabled: false, existingConfigMap: "p" } },
+  ],
+  ["tls.secretName needs tls.enable: true", { tls: { secretName: "a" } }],
+  ["tls.secretName needs tls.enable: true", { tls: { enable: false, secretName: "a" } }],
+  ["tls.configMapName needs tls.enable: true", { tls: { configMapName: "a" }, vault: { skipVerify: true } }],
   ["transit.address needs transit.tokenSecretName", { transit: { address: "https://v:1" } }],
+  ["transit.tokenSecretName needs transit.address", { transit: { tokenSecretName: "t" } }],
+  [
+    "transit.tokenSecretName needs transit.address",
+    {
+      transit: { tokenSecretName: "t" },
+      extraEnv: [{ name: "VAULT_TRANSIT_ADDR", value: "https://v:1" }],
+      ...webhook({}),
+    },
+  ],
+  [
+    "vaultAuthenticationMethod: cert needs vault.clientCertificateSecretName",
+    { vaultAuthenticationMethod: "cert", authMethodVariables: [] },
+  ],
+  [
+    "validatingWebhook.serviceAccount.annotations: the webhook shares the operator's account, so they belong into serviceAccount.annotations",
+    webhook({ serviceAccount: { name: "kms-vault-operator", annotations: { a: "b" } } }),
+  ],
+  [
+    "pdb.minAvailable or pdb.maxUnavailable must be given, or pdb.enabled: false",
+    { replicas: 2, pdb: { maxUnavailable: null } },
+  ],
+  [
+    "validatingWebhook.pdb.minAvailable or validatingWebhook.pdb.maxUnavailable must be given",
+    webhook({ pdb: { enabled: true, maxUnavailable: null } }),
+  ],
   ["tls.mountPath, tls.certFileName must not be null; leave them out for their defaults", { tls: null }],
   ["crds.keep must not be null", { crds: { keep: null } }],
   ["validatingWebhook.timeoutSeconds must not be null", { validatingWebhook: { timeoutSeconds: null } }],
@@ -67,6 +106,18 @@ const bySchema: readonly Refusal[] = [
   ["'/watchNamespace'", { watchNamespace: "Team A" }],
   ["'/syncPeriodSeconds'", { syncPeriodSeconds: "2m" }],
   ["'/image/digest'", { image: { digest: "latest" } }],
+  ["'/image/repository'", { image: { repository: "registry:5000/operator:v1" } }],
+  ["'/image/repository'", { image: { repository: `operator@sha256:${"a".repeat(64)}` } }],
+  ["'/podLabels/app'", { podLabels: { app: "mine" } }],
+  ["'/validatingWebhook/podLabels/app'", webhook({ podLabels: { app: "mine" } })],
+  ["'/livenessProbe'", { livenessProbe: { periodSecond: 5 } }],
+  ["'/livenessProbe'", { livenessProbe: { httpGet: { path: "/" } } }],
+  ["'/readinessProbe/periodSeconds'", { readinessProbe: { periodSeconds: "5s" } }],
+  ["'/validatingWebhook/livenessProbe'", webhook({ livenessProbe: { httpGet: { path: "/" } } })],
+  ["'/validatingWebhook/readinessProbe/periodSeconds'", webhook({ readinessProbe: { periodSeconds: 0.5 } })],
+  ["'/authentication'", { authentication: "k8s" }],
+  ["additional properties 'kubernetes' not allowed", { authentication: { kubernetes: { role: "r" } } }],
+  ["'/validatingWebhook/caBundle'", webhook({ caBundle: "-----BEGIN CERTIFICATE-----" })],
   ["'/authMethodVariables/0/value'", { authMethodVariables: [{ name: "VAULT_K8S_ROLE", value: 1 }] }],
   ["'/validatingWebhook/failurePolicy'", webhook({ failurePolicy: "fail" })],
   ["'/validatingWebhook/timeoutSeconds'", webhook({ timeoutSeconds: 31 })],
@@ -86,6 +137,53 @@ describe.each([
   });
 });
 
+describe("a login that the operator would not start with", () => {
+  const required = Object.entries(authEnvironments).flatMap(([method, { variables }]) =>
+    (variables as readonly AuthVariable[]).filter((one) => one.required).map(({ name }) => [method, name] as const),
+  );
+
+  test.each(required)("%s without %s is refused, with what to write", async (method, name) => {
+    const said = await refusalOf({ vaultAuthenticationMethod: method });
+    expect(said).toContain(`vaultAuthenticationMethod: ${method} needs in authMethodVariables: `);
+    expect(said).toMatch(new RegExp(`[{]name: ${name}, value(From)?: `));
+  });
+
+  const others = required.map(([, name]) => name);
+  test.each<[string, Values]>([
+    ["a variable", { authMethodVariables: others.map((name) => ({ name, value: "x" })) }],
+    ["a further variable", { extraEnv: others.map((name) => ({ name, value: "x" })) }],
+    ["a file", { authMethodVariables: others.map((name) => ({ name: `${name}_FILE`, value: "/x" })) }],
+    ["what a Secret holds", { extraEnvFrom: [{ secretRef: { name: "login" } }] }],
+    ["another method in a flag", { extraArgs: ["--vault-authentication-method=k8s"] }],
+  ])("%s may be what it needs", async (_, values) => {
+    for (const [method] of required) await renderChart({ vaultAuthenticationMethod: method, ...values });
+  });
+
+  test.each<[string, Values]>([
+    ["cert by variables", { extraEnv: [{ name: "VAULT_CLIENT_CERT", value: "/c" }] }],
+    ["cert by what a Secret holds", { extraEnvFrom: [{ secretRef: { name: "login" } }] }],
+    ["iam, which needs none", { vaultAuthenticationMethod: "iam" }],
+    [
+      "transit by variables",
+      {
+        vaultAuthenticationMethod: "k8s",
+        transit: { tokenSecretName: "t" },
+        extraEnv: [{ name: "VAULT_TRANSIT_ADDR", value: "https://v:1" }],
+        ...webhook({ extraEnvFrom: [{ configMapRef: { name: "transit" } }] }),
+      },
+    ],
+  ])("%s", async (_, values) => {
+    await renderChart({ vaultAuthenticationMethod: "cert", ...values });
+  });
+});
+
+test.each(groupsOf(chartSchema()))("%s: null is refused by name", async (group) => {
+  const values = group.split(".").reduceRight<unknown>((inner, name) => ({ [name]: inner }), null) as Values;
+  const said = await refusalOf(values);
+  expect(said).toMatch(new RegExp(`cannot be installed so: ${group.replaceAll(".", "[.]")}([.][^ ,]+)?[ ,]`));
+  expect(said).toContain("must not be null");
+});
+
 test("everything that is wrong is said at once", async () => {
   const said = await refusalOf({ tls: { enable: true }, policy: { enabled: true }, imageVersion: "v0.17.0" });
   expect(said.match(/^ {2}- /gm)).toHaveLength(3);
@@ -102,3 +200,12 @@ test("as a part of another chart: its condition and its global values are let th
   const { manifests } = await renderChart({ enabled: true, global: { imageRegistry: "registry.example.com" } });
   expect(manifests.length).toBeGreaterThan(0);
 });
+
+/** Names of all groups of values. */
+function groupsOf({ properties }: ValueSchema, prefix = ""): string[] {
+  return Object.entries(properties ?? {}).flatMap(([name, value]) =>
+    value.properties === undefined || value.deprecated === true
+      ? []
+      : [`${prefix}${name}`, ...groupsOf(value, `${prefix}${name}.`)],
+  );
+}

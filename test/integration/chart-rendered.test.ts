@@ -1,9 +1,9 @@
 // What the chart renders, for each way to install it: all of it as a snapshot to read, and what must hold for every one
 // of them. Both Helms render the same.
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
-import { parse } from "yaml";
+import { isScalar, parse, parseAllDocuments, visit } from "yaml";
 import { renderCrds } from "../../src/api/crd.ts";
 import { normaliseGoFlags } from "../../src/cli/go-flags.ts";
 import { loadConfig } from "../../src/config.ts";
@@ -93,6 +93,18 @@ describe.each(Object.entries(matrix))("%s", (label, values) => {
     expect(names).toEqual([...new Set(names)]);
   });
 
+  test("a name is a text to every reader of YAML", () => {
+    // Helm and kubectl read YAML 1.1, to which more words are no texts.
+    for (const document of parseAllDocuments(rendered.text, { version: "1.1" })) {
+      visit(document, {
+        Pair(_, { key, value }) {
+          if (!isScalar(key) || !isScalar(value) || !/(^n|N)ame(space)?$/.test(String(key.value))) return;
+          expect([key.value, value.value]).toEqual([key.value, expect.any(String)]);
+        },
+      });
+    }
+  });
+
   test("every flag and variable is one that the programs know, and they would start with them", () => {
     for (const { spec } of deploymentsOf(rendered)) {
       const [container] = spec.template.spec.containers;
@@ -119,6 +131,13 @@ describe.each(Object.entries(matrix))("%s", (label, values) => {
       expect(parsePolicy(data["policy.yaml"] ?? "")).toHaveProperty("rules");
     }
   });
+});
+
+test.each(["123", "1e3", "on", "null"])("in the namespace %s, every object is in that one", async (namespace) => {
+  const { text } = await renderChart(matrix["everything"], { namespace });
+  const all = parseAllDocuments(text, { version: "1.1" }).map((document) => document.toJS() as Manifest);
+  const namespaces = new Set(all.map(({ metadata }) => metadata.namespace));
+  expect(namespaces).toEqual(new Set([undefined, namespace]));
 });
 
 describe("files of the chart", () => {
@@ -183,9 +202,11 @@ interface Rules {
   }>;
 }
 
+/** @throws Error where there are none: a test for each of them would then be no test. */
 function filesIn(directory: string): string[] {
-  const path = join(chartDirectory, directory);
-  return existsSync(path) ? readdirSync(path) : [];
+  const files = readdirSync(join(chartDirectory, directory));
+  if (files.length === 0) throw new Error(`the chart's ${directory} is empty`);
+  return files;
 }
 
 /** What the program says of what it is told, as at its start. */

@@ -104,6 +104,14 @@ const lastChart: readonly ValueCase[] = [
     as: false,
   },
   {
+    value: "validatingWebhook.caBundle, in lines as base64 writes it",
+    values: withWebhook({ certManager: { injectSecret: false }, caBundle: "Q0Ex\nQ0Ey\n" }),
+    shows: configurationOf,
+    as: expect.objectContaining({
+      webhooks: [expect.objectContaining({ clientConfig: expect.objectContaining({ caBundle: "Q0ExQ0Ey" }) })],
+    }),
+  },
+  {
     value: "validatingWebhook.namespaceSelectorExpressions",
     values: withWebhook({ namespaceSelectorExpressions: [{ key: "team", operator: "In", values: ["a"] }] }),
     shows: configurationOf,

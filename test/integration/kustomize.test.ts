@@ -26,8 +26,7 @@ const overlays: Readonly<Record<string, Values>> = {
 };
 
 test.each(Object.entries(overlays))("overlays/%s is what the chart makes", async (overlay, values) => {
-  // deploy/role.yaml is for --shards too.
-  const rendered = await renderChart({ ...values, shards: 2 });
+  const rendered = await renderChart(values);
   const built = await build(join(kustomize, "overlays", overlay));
   const withoutNamespace = built.filter(({ kind }) => kind !== "Namespace");
   expect(byName(withoutNamespace)).toEqual(byName(rendered.manifests));
@@ -37,13 +36,19 @@ test.each(Object.entries(overlays))("overlays/%s is what the chart makes", async
 
 test("components can be combined", async () => {
   const { manifests } = await renderChart({
-    shards: 2,
     serviceAccountLogin: { enabled: true },
     validatingWebhook: { ...webhook, certificates: "certManager" },
     policy: { enabled: true, existingConfigMap: "kms-vault-operator-policy", followsLabels: true },
   });
   const built = await buildOf(["webhook-cert-manager", "policy", "policy-labels", "service-account-login"]);
   expect(byName(built.filter(({ kind }) => kind !== "Namespace"))).toEqual(byName(manifests));
+});
+
+test("logins as service accounts of one namespace alone", async () => {
+  const { manifests } = await renderChart({ watchNamespace: "team-a", serviceAccountLogin: { enabled: true } });
+  const built = await buildOf(["namespaced", "service-account-login-namespaced"]);
+  expect(byName(built.filter(({ kind }) => kind !== "Namespace"))).toEqual(byName(manifests));
+  expect(built.filter(({ kind, metadata }) => kind.startsWith("Cluster") && /login/.test(metadata.name))).toEqual([]);
 });
 
 async function build(directory: string): Promise<Manifest[]> {
@@ -95,7 +100,7 @@ function sorted(deployment: Manifest): object {
   const containers = [
     {
       ...container,
-      args: args.filter((arg) => arg !== "--shards=2").toSorted(),
+      args: args.toSorted(),
       env: inOrder(env),
       volumeMounts: inOrder(volumeMounts),
     },

@@ -68,6 +68,12 @@ function neverAllowed(own: string): Question[] {
   ];
 }
 
+/** What shards alone need: the Leases of others. */
+function otherLeases(own: string): Question[] {
+  const leases = { group: "coordination.k8s.io", resource: "leases", namespace: own };
+  return ["get", "list", "update", "delete"].map((verb) => ({ verb, ...leases }));
+}
+
 /** The chart's values for it. */
 function policyByLabels(vaultPath: string): object {
   return {
@@ -93,6 +99,7 @@ test("as it comes: all namespaces, Vault's Kubernetes method, leader election", 
   const questions: Question[] = [
     ...neverAllowed(installation.namespace),
     { verb: "list", resource: "namespaces" },
+    ...otherLeases(installation.namespace),
     { verb: "get", resource: "serviceaccounts", namespace: elsewhere },
     { verb: "create", resource: "serviceaccounts/token", namespace: elsewhere },
   ];
@@ -103,6 +110,22 @@ test("as it comes: all namespaces, Vault's Kubernetes method, leader election", 
     { verb: "get", resource: "secrets", namespace: installation.namespace, name: "kms-vault-operator-fingerprint-key" },
   ];
   expect(await allowed(installation, needed)).toEqual(needed);
+});
+
+test("without leader election: no rights on Leases", async () => {
+  await using world = await newWorld();
+  await using installation = await install(world, stack.info, { leaderElection: { enabled: false } });
+  await installation.startOperator();
+  await expectWork(world);
+  expect(await refusedRequests(world.operator)).toBe(0);
+  const own = installation.namespace;
+  const lease = { group: "coordination.k8s.io", resource: "leases", namespace: own };
+  const questions: Question[] = [
+    ...otherLeases(own),
+    { verb: "create", ...lease },
+    { verb: "get", ...lease, name: "39a50047.patoarvizu.dev" },
+  ];
+  expect(await allowed(installation, questions)).toEqual([]);
 });
 
 test("watchNamespace: rights in those namespaces, and in no other", async () => {
@@ -160,6 +183,9 @@ test("shards: the replicas' Leases as well", async () => {
   expect(await refusedRequests(world.operator)).toBe(0);
   const at = { apiVersion: "coordination.k8s.io/v1", plural: "leases", namespace: installation.namespace };
   expect((await world.kube.list(at)).length).toBeGreaterThanOrEqual(2);
+  // The questions that are answered by no where there are no shards.
+  const leases = otherLeases(installation.namespace);
+  expect(await allowed(installation, leases)).toEqual(leases);
   expect(await allowed(installation, neverAllowed(installation.namespace))).toEqual([]);
 });
 

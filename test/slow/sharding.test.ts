@@ -19,7 +19,12 @@ let replicas: Operator[];
 beforeAll(async () => {
   const env = testEnv();
   ownNamespace = await env.freshNamespace();
-  const serviceAccount = await installServiceAccount(env.kube, ownNamespace);
+  const serviceAccount = await installServiceAccount(env.kube, ownNamespace, [
+    "service_account.yaml",
+    "role.yaml",
+    "role_binding.yaml",
+    "opt-in/role-shards.yaml",
+  ]);
   world = await openWorld({ serviceAccount, args: [`--shards=${shards}`, "--sync-period-seconds=3600"] });
   replicas = await Promise.all([world.start(), world.start(), world.start()]);
   await untilDivided();

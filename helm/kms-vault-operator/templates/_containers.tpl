@@ -34,17 +34,17 @@
 {{- if .Values.policy.enabled }}
 - name: policy
   configMap:
-    name: {{ .Values.policy.existingConfigMap | default "kms-vault-operator-policy" }}
+    name: {{ .Values.policy.existingConfigMap | default "kms-vault-operator-policy" | quote }}
 {{- end }}
 {{- with .Values.age.secretName }}
 - name: age
   secret:
-    secretName: {{ . }}
+    secretName: {{ . | quote }}
 {{- end }}
 {{- with .Values.transit.tokenSecretName }}
 - name: transit
   secret:
-    secretName: {{ . }}
+    secretName: {{ . | quote }}
 {{- end }}
 {{- end }}
 
@@ -71,16 +71,16 @@
 - name: tls
   {{- if .Values.tls.configMapName }}
   configMap:
-    name: {{ .Values.tls.configMapName }}
+    name: {{ .Values.tls.configMapName | quote }}
   {{- else }}
   secret:
-    secretName: {{ .Values.tls.secretName }}
+    secretName: {{ .Values.tls.secretName | quote }}
   {{- end }}
 {{- end }}
 {{- with .Values.vault.clientCertificateSecretName }}
 - name: vault-client
   secret:
-    secretName: {{ . }}
+    secretName: {{ . | quote }}
 {{- end }}
 {{- include "kms-vault-operator.commonVolumes" . }}
 {{- with .Values.extraVolumes }}
@@ -91,7 +91,7 @@
 {{- define "kms-vault-operator.operatorVolumeMounts" -}}
 {{- if .Values.tls.enable }}
 - name: tls
-  mountPath: {{ .Values.tls.mountPath }}
+  mountPath: {{ .Values.tls.mountPath | quote }}
   readOnly: true
 {{- end }}
 {{- if .Values.vault.clientCertificateSecretName }}
@@ -109,7 +109,7 @@
 {{- if ne (include "kms-vault-operator.certificates" .) "selfSigned" }}
 - name: tls
   secret:
-    secretName: {{ include "kms-vault-operator.certificateSecret" . }}
+    secretName: {{ include "kms-vault-operator.certificateSecret" . | quote }}
 {{- end }}
 {{- include "kms-vault-operator.commonVolumes" . }}
 {{- with .Values.validatingWebhook.extraVolumes }}
@@ -128,7 +128,7 @@ kms-vault-validating-webhook
 {{- define "kms-vault-operator.webhookVolumeMounts" -}}
 {{- if ne (include "kms-vault-operator.certificates" .) "selfSigned" }}
 - name: tls
-  mountPath: {{ .Values.validatingWebhook.tls.mountPath }}
+  mountPath: {{ .Values.validatingWebhook.tls.mountPath | quote }}
   readOnly: true
 {{- end }}
 {{- include "kms-vault-operator.commonVolumeMounts" . }}
@@ -140,7 +140,7 @@ kms-vault-validating-webhook
 {{/* Where a pod may run, from (dict "nodeSelector" … "tolerations" … "affinity" … "spread" … "priorityClassName" …). */}}
 {{- define "kms-vault-operator.scheduling" -}}
 {{- with .priorityClassName }}
-priorityClassName: {{ . }}
+priorityClassName: {{ . | quote }}
 {{- end }}
 {{- with .nodeSelector }}
 nodeSelector:

@@ -3,7 +3,7 @@
 {{/* Labels of every object. They are in no selector: selectors cannot be changed later. */}}
 {{- define "kms-vault-operator.labels" -}}
 app.kubernetes.io/name: kms-vault-operator
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
@@ -62,7 +62,7 @@ maxUnavailable: {{ .maxUnavailable }}
 {{- else if kindIs "bool" $policy.followsLabels }}{{ ternary "true" "" $policy.followsLabels }}
 {{- else }}
 {{- range $rule := $policy.rules }}
-{{- if or (dig "namespaces" "labels" "" $rule) (contains "{{label:" (toJson $rule)) }}true{{ end }}
+{{- if or (dig "namespaces" "labels" "" $rule) (regexMatch "\\{\\{[^}]*label:" (toJson $rule)) }}true{{ end }}
 {{- end }}
 {{- end }}
 {{- end }}

@@ -18,14 +18,14 @@
 
 {{- define "kms-vault-operator.operatorSubject" -}}
 - kind: ServiceAccount
-  name: {{ .Values.serviceAccount.name }}
-  namespace: {{ .Release.Namespace }}
+  name: {{ .Values.serviceAccount.name | quote }}
+  namespace: {{ .Release.Namespace | quote }}
 {{- end }}
 
 {{- define "kms-vault-operator.webhookSubject" -}}
 - kind: ServiceAccount
-  name: {{ .Values.validatingWebhook.serviceAccount.name }}
-  namespace: {{ .Release.Namespace }}
+  name: {{ .Values.validatingWebhook.serviceAccount.name | quote }}
+  namespace: {{ .Release.Namespace | quote }}
 {{- end }}
 
 {{/*
@@ -44,7 +44,7 @@ kind: {{ $scope }}Role
 metadata:
   name: {{ $given.name }}
   {{- with $namespace }}
-  namespace: {{ . }}
+  namespace: {{ . | quote }}
   {{- end }}
   labels:
     {{- include "kms-vault-operator.labels" $given.root | nindent 4 }}
@@ -56,7 +56,7 @@ kind: {{ $scope }}RoleBinding
 metadata:
   name: {{ $given.name }}
   {{- with $namespace }}
-  namespace: {{ . }}
+  namespace: {{ . | quote }}
   {{- end }}
   labels:
     {{- include "kms-vault-operator.labels" $given.root | nindent 4 }}

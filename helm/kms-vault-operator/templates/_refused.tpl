@@ -76,6 +76,11 @@ tls.enable needs tls.secretName or tls.configMapName, which hold the CA of Vault
 {{- if and .Values.tls.secretName .Values.tls.configMapName }}
 tls.secretName and tls.configMapName: only one of them can hold the CA
 {{- end }}
+{{- range $name := list "secretName" "configMapName" }}
+{{- if and (index $.Values.tls $name) (not $.Values.tls.enable) }}
+tls.{{ $name }} needs tls.enable: true, or the CA in it is not looked at; leave tls.{{ $name }} out if it is not needed
+{{- end }}
+{{- end }}
 {{- if and .Values.tls.enable .Values.vault.skipVerify }}
 tls.enable: true and vault.skipVerify: true contradict each other: Vault's certificate is verified or it is not
 {{- end }}
@@ -91,12 +96,85 @@ replicas: {{ $replicas }} needs leaderElection.enabled: true or shards, or all o
 {{- if and $policy.enabled (not $policy.existingConfigMap) (kindIs "invalid" $policy.rules) }}
 policy.enabled needs policy.rules or policy.existingConfigMap; rules: [] denies everything to everybody
 {{- end }}
+{{- if not $policy.enabled }}
+{{- /* [] among the rules denies everything, so it is no way to say that there are none. */}}
+{{- range $name := list (ternary "" "rules" (kindIs "invalid" $policy.rules)) (ternary "existingConfigMap" "" (not (empty $policy.existingConfigMap))) | compact }}
+policy.{{ $name }} without policy.enabled: true would be no policy, and every object could use all that the operator may: set policy.enabled: true, or leave policy.{{ $name }} out
+{{- end }}
+{{- end }}
 {{- if and $policy.existingConfigMap $policy.rules }}
 policy.rules and policy.existingConfigMap: only one of them can be the policy
 {{- end }}
 {{- if and .Values.transit.address (not .Values.transit.tokenSecretName) }}
 transit.address needs transit.tokenSecretName: there is no other login to that Vault
 {{- end }}
+{{- $webhook := .Values.validatingWebhook }}
+{{- if and $webhook.enabled $webhook.serviceAccount.annotations (eq $webhook.serviceAccount.name .Values.serviceAccount.name) }}
+validatingWebhook.serviceAccount.annotations: the webhook shares the operator's account, so they belong into serviceAccount.annotations
+{{- end }}
+{{- include "kms-vault-operator.emptyBudget" (dict "name" "pdb" "pdb" .Values.pdb "replicas" .Values.replicas) }}
+{{- if $webhook.enabled }}
+{{- include "kms-vault-operator.emptyBudget" (dict "name" "validatingWebhook.pdb" "pdb" $webhook.pdb "replicas" $webhook.replicas) }}
+{{- end }}
+{{- include "kms-vault-operator.startProblems" . }}
+{{- end }}
+
+{{- define "kms-vault-operator.emptyBudget" }}
+{{- if and (include "kms-vault-operator.hasBudget" .) (kindIs "invalid" .pdb.minAvailable) (kindIs "invalid" .pdb.maxUnavailable) }}
+{{ .name }}.minAvailable or {{ .name }}.maxUnavailable must be given, or {{ .name }}.enabled: false
+{{- end }}
+{{- end }}
+
+{{/*
+What the programs would not start with. Only what no value could supply is refused: envFrom may hold any variable, and a
+flag in extraArgs may choose another method.
+*/}}
+{{- define "kms-vault-operator.startProblems" }}
+{{- $operator := include "kms-vault-operator.operatorEnv" . | fromYamlArray }}
+{{- $webhook := .Values.validatingWebhook }}
+{{- if and .Values.transit.tokenSecretName (not .Values.transit.address) }}
+{{- $lacks := not (include "kms-vault-operator.mayHave" (list $operator .Values.extraEnvFrom "VAULT_TRANSIT_ADDR")) }}
+{{- if and $webhook.enabled (not (include "kms-vault-operator.mayHave" (list (include "kms-vault-operator.webhookEnv" . | fromYamlArray) $webhook.extraEnvFrom "VAULT_TRANSIT_ADDR"))) }}
+{{- $lacks = true }}
+{{- end }}
+{{- if $lacks }}
+transit.tokenSecretName needs transit.address: the token is for another Vault; leave it out where the operator's own has the keys
+{{- end }}
+{{- end }}
+{{- $method := .Values.vaultAuthenticationMethod }}
+{{- $isOverruled := regexMatch "(^|,)--?vault-authentication-method" (.Values.extraArgs | default list | join ",") }}
+{{- if not $isOverruled }}
+{{- if and (eq $method "cert") (not (include "kms-vault-operator.mayHave" (list $operator .Values.extraEnvFrom "VAULT_CLIENT_CERT"))) }}
+vaultAuthenticationMethod: cert needs vault.clientCertificateSecretName, the Secret with the certificate that logs in
+{{- end }}
+{{- $missing := list }}
+{{- range $name := index (include "kms-vault-operator.requiredVariables" . | fromYaml) $method }}
+{{- if not (include "kms-vault-operator.mayHave" (list $operator $.Values.extraEnvFrom $name (print $name "_FILE"))) }}
+{{- $isPlain := regexMatch "(USERNAME|ROLE_ID)$" $name }}
+{{- $missing = append $missing (printf "{name: %s, %s}" $name (ternary "value: …" (include "kms-vault-operator.fromSecret" dict) $isPlain)) }}
+{{- end }}
+{{- end }}
+{{- with $missing }}
+vaultAuthenticationMethod: {{ $method }} needs in authMethodVariables: [{{ join ", " . }}], or the same names with _FILE behind them for files
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/* Method → what it cannot log in without, as the operator itself asks for it (its src/vault/auth/environment.ts). */}}
+{{- define "kms-vault-operator.requiredVariables" -}}
+token: [VAULT_TOKEN]
+userpass: [VAULT_USERNAME, VAULT_PASSWORD]
+approle: [VAULT_APPROLE_ROLE_ID]
+github: [VAULT_GITHUB_TOKEN]
+jwt: [VAULT_JWT]
+ldap: [VAULT_LDAP_USERNAME, VAULT_LDAP_PASSWORD]
+{{- end }}
+
+{{/* "true" where a container may have one of the variables, from (list <env> <envFrom> <name>…). */}}
+{{- define "kms-vault-operator.mayHave" -}}
+{{- $names := slice . 2 }}
+{{- if index . 1 }}true{{ end }}
+{{- range index . 0 }}{{ if has .name $names }}true{{ end }}{{ end }}
 {{- end }}
 
 {{/* Of an installation that is there: nothing of this is found by `helm template`. */}}
@@ -111,6 +189,7 @@ the Deployment kms-vault-operator that is there selects its pods by other labels
 the operator that is there does not verify Vault's certificate (tls.enable was false unless set), and no value says whether that shall stay: set tls.enable: true with tls.secretName, which holds the CA; or vault.skipVerify: false if the system's CAs do; or vault.skipVerify: true to go on without
 {{- end }}
 {{- end }}
+{{- include "kms-vault-operator.lostIdentity" . }}
 {{- if and .Release.IsUpgrade (not .Values.crds.install) }}
 {{- range $plural := list "kmsvaultsecrets" "partialkmsvaultsecrets" }}
 {{- $metadata := (lookup "apiextensions.k8s.io/v1" "CustomResourceDefinition" "" (print $plural ".k8s.patoarvizu.dev")).metadata | default dict }}
@@ -119,6 +198,35 @@ the operator that is there does not verify Vault's certificate (tls.enable was f
 crds.install: false would delete the CustomResourceDefinition {{ $plural }}.k8s.patoarvizu.dev and all its objects, since this release holds it: upgrade once with crds.install: true, which makes it stay
 {{- end }}
 {{- end }}
+{{- end }}
+{{- end }}
+
+{{/*
+The Go operator's chart ran the webhook as the operator's account, this one as its own. Where the former one carries an AWS
+role (IRSA; somebody put it there by hand, that chart could not), the webhook would lose it and deny every object. Nothing
+else is refused: keys in variables and the annotations of kube2iam come from values, which both charts give to the webhook,
+the role of a node stays what it is, and associations of Pod Identity cannot be seen from here (NOTES.txt says so).
+*/}}
+{{- define "kms-vault-operator.lostIdentity" }}
+{{- $webhook := .Values.validatingWebhook }}
+{{- $account := $webhook.serviceAccount }}
+{{- $former := dig "spec" "template" "spec" "serviceAccountName" "" (lookup "apps/v1" "Deployment" .Release.Namespace "kms-vault-validating-webhook" | default dict) }}
+{{- $isAnother := and $former (ne $former $account.name) $account.create (not $account.annotations) }}
+{{- if and $webhook.enabled (ne $webhook.decrypt "off") $isAnother (not (include "kms-vault-operator.hasIdentity" .)) }}
+{{- $key := "eks.amazonaws.com/role-arn" }}
+{{- $role := dig "metadata" "annotations" $key "" (lookup "v1" "ServiceAccount" .Release.Namespace $former | default dict) }}
+{{- if and $role (not (dig "metadata" "annotations" $key "" (lookup "v1" "ServiceAccount" .Release.Namespace $account.name | default dict))) }}
+the webhook that is there runs as the service account {{ $former }}, whose AWS role {{ $role }} it decrypts with; as {{ $account.name }} it would have none, and deny every object: set validatingWebhook.serviceAccount.annotations: {{ dict $key $role | toJson }} and let the role trust {{ $account.name }}, or validatingWebhook.serviceAccount.name: {{ $former }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/* "true" where values may give the webhook an AWS identity of its own: variables, or files that variables name. */}}
+{{- define "kms-vault-operator.hasIdentity" -}}
+{{- $webhook := .Values.validatingWebhook }}
+{{- if or $webhook.extraEnvFrom $webhook.extraVolumes }}true{{ end }}
+{{- range include "kms-vault-operator.webhookEnv" . | fromYamlArray }}
+{{- if and (hasPrefix "AWS_" .name) (ne .name "AWS_REGION") }}true{{ end }}
 {{- end }}
 {{- end }}
 

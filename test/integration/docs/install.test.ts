@@ -53,6 +53,10 @@ runPage("docs/install.md", {
     "Kustomize / Your kustomization": makeSecrets,
     // One that would take its data along.
     "Remove everything / Keep the data in Vault": () => createWritten("kept"),
+    // As somebody has it who installed the webhook by its files.
+    async "Remove everything / Objects, operator, CRDs"() {
+      await kubectl(stack.info.kubernetes, ["apply", "-f", "deploy/webhook"]);
+    },
   },
   after: {
     "Helm / Install": expectWritten,
@@ -64,6 +68,15 @@ runPage("docs/install.md", {
       expect((await vault.read("secret/data/kept"))?.data).toEqual({ k: "kept" });
       const left = await kube.list({ apiVersion: "apps/v1", plural: "deployments" });
       expect(left).toEqual([]);
+      // Those of the webhook that this section alone takes away, cluster-wide ones among them.
+      for (const [apiVersion, plural] of [
+        ["admissionregistration.k8s.io/v1", "validatingwebhookconfigurations"],
+        ["rbac.authorization.k8s.io/v1", "clusterroles"],
+        ["rbac.authorization.k8s.io/v1", "clusterrolebindings"],
+      ] as const) {
+        const names = (await kube.list({ apiVersion, plural })).map(({ metadata }) => metadata.name);
+        expect(names.filter((name) => name.startsWith("kms-vault-"))).toEqual([]);
+      }
     },
   },
 });
