@@ -190,7 +190,9 @@ test("a copied status takes no finalizer of a user's off, and forges no policy",
   const { status } = await synced("original", "v2", { deletionPolicy: "Destroy" });
   await synced("copy", "v2", {}, { finalizers: [deleteFinalizer] });
   await world.forge("copy", status);
-  await world.poke("copy");
+  await world.request("copy");
+  // Until the operator has put its own in the place of it, the object is one that wrote nothing.
+  await eventually(async () => expect((await world.get("copy")).status).not.toEqual(status));
   await world.settled("copy");
   expect(await world.finalizersOf("copy")).toEqual([deleteFinalizer]);
   await world.remove("copy");
