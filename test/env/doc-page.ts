@@ -56,7 +56,7 @@ const dataLanguages: ReadonlySet<string> = new Set(["yaml", "json", "hcl", "env"
 /**
  * Reads a page.
  * @throws Error that names the line, when a block is neither `console` nor data, a console block begins with something else
- *   than a command, or a mark stands in front of something else than a console block
+ *   than a command, a command has a comment, or a mark stands in front of something else than a console block
  */
 export function readPage(markdown: string): Page {
   const sections: { title: string; steps: Step[] }[] = [{ title: "", steps: [] }];
@@ -126,6 +126,8 @@ function commandsOf(lines: readonly string[], first: number): CommandStep[] {
       last.command.push(line);
       if (line === endWord) endWord = undefined;
     } else if (line.startsWith("$ ")) {
+      // What bash takes for a comment is an argument for an interactive zsh, which macOS has.
+      if (line.includes(" # ")) throw new Error(`line ${first + index}: a comment belongs above the block`);
       commands.push({ line: first + index, command: [line.slice(2)], output: [] });
       endWord = /<<'?(\w+)'?/.exec(line)?.[1];
     } else if (last !== undefined) {

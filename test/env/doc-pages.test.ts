@@ -64,6 +64,7 @@ $ push
 
   test("has commands in its console blocks, marks in front of them, and ends for its blocks", () => {
     expect(() => readPage("```console\nls\n```\n")).toThrow("line 2");
+    expect(() => readPage("```console\n$ ls # all of it\n```\n")).toThrow("line 2: a comment");
     expect(() => readPage("```console\n$ ls\n")).toThrow("no end");
     expect(() => readPage("<!-- not run by tests: why -->\nText\n")).toThrow("no block");
     expect(() => readPage("<!-- not run by tests: why -->\n```yaml\n```\n")).toThrow("only a console block");
