@@ -111,6 +111,11 @@ test("nothing is tagged before it is signed and attested", () => {
   const signed = places(/cosign (sign|attest)|attest-build-provenance/);
   expect(signed).toHaveLength(3);
   expect(tagged).toBeGreaterThan(Math.max(...signed));
+  // Whose the commit is, is seen to first, by programs that no package of npm could have changed.
+  const [push = -1] = places(/crane push/);
+  const checked = places(/git verify-tag[^]*git verify-commit[^]*git merge-base --is-ancestor/);
+  expect(checked).toHaveLength(1);
+  expect(checked[0]).toBeLessThan(push);
 });
 
 /** Whether code of the project's packages runs in a job; a workflow that it calls is taken to do so. */

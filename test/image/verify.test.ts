@@ -2,7 +2,7 @@
 // key or the commit is not what it should be.
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { beforeAll, describe, expect, inject, test } from "vitest";
+import { beforeAll, describe, expect, inject, onTestFinished, test } from "vitest";
 import { commitOf } from "../../tools/image/commit.ts";
 import { output } from "../../tools/image/output.ts";
 import { run } from "../../tools/toolchain/run.ts";
@@ -95,7 +95,8 @@ describe("a key", () => {
   test("that was imported and nobody vouches for is to be compared, and is believed once it is named", async () => {
     const GNUPGHOME = await keyring("imported", await exported(author));
     const said = await verify(image, { GNUPGHOME });
-    const fingerprint = /nobody whom you trust vouches for the key: .* KEY=([0-9A-F]{40})\nexit 3\n$/.exec(said)?.[1];
+    const fingerprint =
+      /nobody whom you trust vouches that the key is the author's: .* KEY=([0-9A-F]{40})\nexit 3\n$/.exec(said)?.[1];
     expect(fingerprint).toBeDefined();
     expect(await verify(image, { GNUPGHOME }, fingerprint?.toLowerCase())).toMatch(/the one that you named\nexit 0\n$/);
     expect(await verify(image, { GNUPGHOME }, "0".repeat(40))).toMatch(/none of those that you named\nexit 1\n$/);
@@ -118,6 +119,25 @@ describe("a key", () => {
     const said = await verify(await relabelled("mallory", labels));
     expect(said).toContain(`the key is not of the author ${author}, but of Mallory <${mallory}>`);
     expect(said).toMatch(/exit 1\n$/);
+  });
+
+  test("that names the author without the author's knowledge is not vouched for, though others of its names are", async () => {
+    const home = await keyring("spoofed");
+    const gpg = (...args: string[]) =>
+      output("gpg", ["--homedir", home, "--batch", "--quiet", "--passphrase", "", ...args]);
+    const [own, spoofer] = ["own@example.com", "spoofer@example.com"];
+    for (const name of [own, spoofer]) await gpg("--quick-generate-key", name, "ed25519");
+    await gpg("--quick-add-uid", spoofer, `The Author <${author}>`);
+    const GNUPGHOME = home;
+    const labels = await commitAnother([`--gpg-sign=${spoofer}`], [], { GNUPGHOME });
+    // As a key that came from elsewhere: our own vouches for one of its names.
+    const fingerprint = await fingerprintOf(home, spoofer);
+    const ownerTrust = join(directory, "ownertrust");
+    await writeFile(ownerTrust, `${fingerprint}:2:\n`);
+    await gpg("--import-ownertrust", ownerTrust);
+    await gpg("--yes", "--default-key", own, "--quick-sign-key", fingerprint, spoofer);
+    const said = await verify(await relabelled("spoofed", labels), { GNUPGHOME });
+    expect(said).toMatch(/nobody whom you trust vouches that the key is the author's: .*\nexit 3\n$/);
   });
 
   test("of SSH: read without a list of signers, believed with one", async () => {
@@ -149,9 +169,11 @@ const identity = ["-c", "user.name=The Author", "-c", `user.email=${author}`];
 async function commitAnother(
   flags: readonly string[],
   settings: readonly string[] = [],
+  changes: NodeJS.ProcessEnv = {},
 ): Promise<Record<string, string>> {
   const message = ["--quiet", "--allow-empty", "--message=another"];
-  await output("git", [...identity, ...settings, "commit", ...message, ...flags], { cwd: clones[1], env });
+  const args = [...identity, ...settings, "commit", ...message, ...flags];
+  await output("git", args, { cwd: clones[1], env: { ...env, ...changes } });
   const commit = await commitOf(clones[1], "HEAD");
   return {
     GIT_COMMIT: commit.id,
@@ -167,8 +189,14 @@ async function commitAnother(
 async function keyring(name: string, ...keys: readonly string[]): Promise<string> {
   const home = join(directory, name);
   await mkdir(home, { mode: 0o700 });
+  onTestFinished(async () => void (await output("gpgconf", ["--homedir", home, "--kill", "all"])));
   for (const key of keys) await output("gpg", ["--batch", "--quiet", "--homedir", home, "--import", key]);
   return home;
+}
+
+async function fingerprintOf(home: string, name: string): Promise<string> {
+  const listed = await output("gpg", ["--homedir", home, "--batch", "--with-colons", "--list-keys", name]);
+  return /^fpr:+(\w+):/m.exec(listed)?.[1] ?? "";
 }
 
 /** @returns a file with the public key */

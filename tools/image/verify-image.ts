@@ -1,8 +1,8 @@
 // `make verify-image IMAGE=…`: holds an image's labels against the commit that they name, in this clone: author, time, tag,
 // signature and key, as the original's users did by hand. It shows what the image says of itself to be consistent; who built
 // it is shown by cosign (docs/concepts/supply-chain.md).
-// Exit code 0: all agrees; 1: something does not; 3: nothing differs, but nothing shows that the author signed the commit:
-// there is no signature, or nobody vouches for the key; 2: wrong call.
+// Exit code (make's own is 2 whatever it is) 0: all agrees; 1: something does not; 3: nothing differs, but nothing shows that
+// the author signed the commit: there is no signature, or nobody vouches for the key; 2: wrong call.
 import { join } from "node:path";
 import { run } from "../toolchain/run.ts";
 import { type Commit, commitOf, fieldsOf } from "./commit.ts";
@@ -30,7 +30,7 @@ export async function verify(
     const why = named.endsWith("-dirty") ? "it was built with changes that no commit holds" : "that is no commit's id";
     return [{ agrees: false, text: `GIT_COMMIT is ${JSON.stringify(named)}: ${why}` }];
   }
-  const exists = await run("git", ["cat-file", "-e", `${named}^{commit}`], { cwd: clone, env: process.env });
+  const exists = await runGit(clone, "cat-file", "-e", `${named}^{commit}`);
   if (!exists.ok) {
     return [{ agrees: false, text: `commit ${named} is not in this clone; if it should be: git fetch --tags origin` }];
   }
@@ -84,7 +84,7 @@ async function signature(
   if (key === "") {
     return [{ agrees: "not shown", text: "SIGNATURE_KEY: none, and the commit is not signed: nothing to compare" }];
   }
-  const { ok, output: said } = await run("git", ["verify-commit", commit.id], { cwd: clone, env: process.env });
+  const { ok, output: said } = await runGit(clone, "verify-commit", commit.id);
   if (!ok) {
     const hint = isSsh(key)
       ? "if you trust the key, list it in the file that gpg.ssh.allowedSignersFile names"
@@ -96,44 +96,54 @@ async function signature(
 
 /** Who it is that made a good signature, and who says so. */
 async function signer(commit: Commit, clone: string, keys: readonly string[]): Promise<Finding[]> {
-  const [fingerprint = "", primary = "", trust = "", principal = ""] = await fieldsOf(clone, commit.id, [
-    "%GF",
-    "%GP",
-    "%GT",
-    "%GS",
-  ]);
-  const owners = isSsh(fingerprint) ? [principal] : await ownersOf(fingerprint);
-  const named = owners.filter((owner) => owner !== "").join(", ") || "nobody";
+  const fields = ["%GF", "%GP", "%GS"];
+  const [fingerprint = "", primary = "", principal = ""] = await fieldsOf(clone, commit.id, fields);
+  // A principal is one whom the user's own list of signers names.
+  const owners = isSsh(fingerprint) ? [{ name: principal, isVouchedFor: true }] : await ownersOf(fingerprint);
+  const named = owners.map(({ name }) => name).join(", ") || "nobody";
   const good: Finding = {
     agrees: true,
     text: `SIGNATURE_KEY: the commit has a good signature with ${primary || fingerprint} of ${named}`,
   };
-  if (!owners.some((owner) => addressOf(owner) === commit.authorEmail)) {
+  const authors = owners.filter(({ name }) => addressOf(name) === commit.authorEmail);
+  if (authors.length === 0) {
     return [good, { agrees: false, text: `the key is not of the author ${commit.authorEmail}, but of ${named}` }];
   }
   if (keys.includes(fingerprint) || keys.includes(primary)) {
     return [good, { agrees: true, text: "the key is the author's, and the one that you named" }];
   }
   if (keys.length > 0) return [good, { agrees: false, text: "the key is none of those that you named" }];
-  if (["marginal", "fully", "ultimate"].includes(trust)) {
+  if (authors.some(({ isVouchedFor }) => isVouchedFor)) {
     return [good, { agrees: true, text: "the key is the author's, as those say whom you trust" }];
   }
   const how = `compare its fingerprint with what the author publishes, then say KEY=${primary || fingerprint}`;
-  return [good, { agrees: "not shown", text: `nobody whom you trust vouches for the key: ${how}` }];
+  return [good, { agrees: "not shown", text: `nobody whom you trust vouches that the key is the author's: ${how}` }];
 }
 
-/** Everybody whom a key of gpg's names, `Name <address>`, without names that were taken back, ran out or are no good. */
-async function ownersOf(fingerprint: string): Promise<string[]> {
+interface Owner {
+  /** `Name <address>`, or an address. */
+  readonly name: string;
+  /** Whether somebody whom the user trusts says that the key is this one's: a key may name whom it likes. */
+  readonly isVouchedFor: boolean;
+}
+
+/** Everybody whom a key of gpg's names, but for names that were taken back, ran out or are no good. */
+async function ownersOf(fingerprint: string): Promise<Owner[]> {
   const listed = await output("gpg", ["--batch", "--with-colons", "--list-keys", fingerprint]);
   return listed
     .split("\n")
     .map((line) => line.split(":"))
     .filter(([kind, validity = ""]) => kind === "uid" && !/[rein]/.test(validity))
-    .map((fields) => fields[9] ?? "");
+    .map(([, validity = "", ...fields]) => ({ name: fields[7] ?? "", isVouchedFor: /[fu]/.test(validity) }));
 }
 
 function addressOf(owner: string): string {
   return /<([^<>]*)>$/.exec(owner)?.[1] ?? owner;
+}
+
+/** Of the objects themselves, as commit.ts reads them. */
+function runGit(clone: string, ...args: readonly string[]) {
+  return run("git", ["--no-replace-objects", ...args], { cwd: clone, env: process.env });
 }
 
 function isSsh(key: string): boolean {
