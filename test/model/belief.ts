@@ -22,12 +22,19 @@ export class TooManyWorlds extends Error {
   }
 }
 
-/** With whatever looks the operator may have taken meanwhile; `crashing`: and with it ended in the midst of one. */
-export function looked(from: Belief, crashing: boolean): Belief {
+/**
+ * What may have become of the looks that the operator has begun: all are over, one has got to any of its calls and is to
+ * begin anew (what it went by is no longer so), or the operator has ended in the midst of one.
+ */
+export type Looking = "over" | "under way" | "crashing";
+
+/** With whatever looks the operator may have taken meanwhile. */
+export function looked(from: Belief, looking: Looking): Belief {
   const found = new Map(from);
   const queue = [...from.values()];
   for (let world = queue.pop(); world !== undefined; world = queue.pop()) {
-    for (const next of crashing ? [...stepsOf(world), forgetful(world)] : endsOf(world)) {
+    const nexts = looking === "over" ? endsOf(world) : stepsOf(world);
+    for (const next of looking === "crashing" ? [...nexts, forgetful(world)] : nexts) {
       const key = canonical(next);
       if (found.has(key)) continue;
       found.set(key, next);
@@ -50,7 +57,7 @@ export function restarted(from: Belief): Belief {
 
 /** Where the operator comes to rest: another look at any object changes nothing. */
 export function atRest(from: Belief): Belief {
-  return belief([...looked(from, false).values()].filter(isAtRest));
+  return belief([...looked(from, "over").values()].filter(isAtRest));
 }
 
 /** The worlds that look like this. */

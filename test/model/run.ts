@@ -8,7 +8,7 @@ import { Invariants } from "./invariants.ts";
 import type { Servers } from "./servers.ts";
 import type { OutsiderStep, Step } from "./steps.ts";
 import { System } from "./system.ts";
-import { canonical, type Engine, newWorld, objectNames, type PlaceName, type Values } from "./world.ts";
+import { canonical, type Engine, newWorld, objectNames, type PlaceName, type Values, type World } from "./world.ts";
 
 /** What a sequence is made of: steps, and what takes several of them. */
 export type Move =
@@ -154,7 +154,7 @@ class Run {
       this.#isArmed = false;
       await this.#system.start();
     } else if (this.#isArmed) {
-      this.#belief = looked(this.#belief, true);
+      this.#belief = looked(this.#belief, "crashing");
     }
     await this.#system.poke();
     return atRest(this.#belief);
@@ -167,7 +167,8 @@ class Run {
     const facts = await this.#system.carryOut(step);
     this.#log.push(canonical({ ...step, ...(!facts.done && { refused: true }) }));
     this.#invariants.note(step, facts);
-    const before = this.#isDown ? this.#belief : looked(this.#belief, this.#isArmed);
+    const looking = this.#isArmed ? "crashing" : this.#interrupts(step) ? "under way" : "over";
+    const before = this.#isDown ? this.#belief : looked(this.#belief, looking);
     this.#belief = stepped(before, step, facts);
     this.#isStirred = true;
     if (this.#belief.size === 0) throw this.#failure("the answer to the last step", before);
@@ -183,11 +184,20 @@ class Run {
     return [...this.#belief.values()].every(({ objects }) => objects[step.object]?.deleting !== true);
   }
 
+  /** Whether an object comes to a place that another has: if it turns out to be the older one, a look at that ends early. */
+  #interrupts(step: Step): boolean {
+    if (step.do !== "create" && step.do !== "move") return false;
+    const place = step.do === "create" ? step.place : step.to;
+    const isThere = ({ objects }: World): boolean =>
+      objectNames.some((name) => name !== step.object && objects[name]?.place === place);
+    return [...this.#belief.values()].some(isThere);
+  }
+
   /** @returns whether the operator is down */
   async #noticeCrash(): Promise<boolean> {
     if (this.#isDown || !(await this.#system.hasCrashed())) return this.#isDown;
     this.#log.push("crashed");
-    this.#belief = restarted(looked(this.#belief, true));
+    this.#belief = restarted(looked(this.#belief, "crashing"));
     this.#isDown = true;
     return true;
   }
