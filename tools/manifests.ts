@@ -157,6 +157,7 @@ const kustomizeFiles: readonly FileDefinition[] = [
   // A kustomization takes no files from beside its own directory.
   { ...rolePolicy, path: "kustomize/components/policy-labels/role.yaml" },
   { ...roleLogin, path: "kustomize/components/service-account-login/role.yaml" },
+  { ...roleShards, path: "kustomize/components/shards/role.yaml" },
   {
     path: "kustomize/components/service-account-login-namespaced/role.yaml",
     head: ["For each namespace that is watched, with its name in the place of team-a."],

@@ -35,6 +35,9 @@ const tenants = {
   vaultPaths: ["secret/{{label:tenant}}/{{namespace}}/**"],
 };
 
+/** What both kinds of probes may be told. */
+const probe = { initialDelaySeconds: 1, periodSeconds: 3, timeoutSeconds: 2, failureThreshold: 4 };
+
 /** Values by the name of their snapshot. */
 export const matrix: Readonly<Record<string, Values>> = {
   defaults: {},
@@ -109,6 +112,8 @@ export const matrix: Readonly<Record<string, Values>> = {
     vault: { address: "https://vault.example.com", namespace: "team", serverName: "vault.internal" },
     allowVaultNamespaces: true,
     policy,
+    livenessProbe: { ...probe, successThreshold: 1, terminationGracePeriodSeconds: 20 },
+    readinessProbe: { ...probe, successThreshold: 2 },
     extraArgs: ["--adopt=always"],
     extraEnv: [{ name: "VAULT_CLIENT_TIMEOUT", value: "30s" }],
     extraEnvFrom: [{ configMapRef: { name: "more" } }],

@@ -29,11 +29,19 @@ test.each<[string, Values]>([
   ["VAULT_PASSWORD", { authMethodVariables: [{ name: "VAULT_PASSWORD", value: "canary" }] }],
   ["AWS_SECRET_ACCESS_KEY", { aws: { iamCredentialsSecrets: [{ name: "AWS_SECRET_ACCESS_KEY", value: "canary" }] } }],
   ["Only the namespaces team-a are watched", { watchNamespace: "team-a" }],
+  ...[{ rules: [] }, { existingConfigMap: "p" }].map((kept): [string, Values] => [
+    `WARNING: policy.enabled is false, so policy.${Object.keys(kept).join()} is not looked at`,
+    { policy: { enabled: false, ...kept } },
+  ]),
   ["WARNING: validatingWebhook.caBundle is empty", { validatingWebhook: { enabled: true, certificates: "own" } }],
 ])("%s", async (says, values) => {
   const said = await notes(values);
   expect(said).toContain(says);
   expect(said).not.toContain("canary");
+});
+
+test("a policy that is off, with nothing kept of it, is nothing to warn of", async () => {
+  expect(await notes({ policy: { enabled: false } })).not.toContain("WARNING");
 });
 
 test("a variable from a Secret is no credential in plain text", async () => {

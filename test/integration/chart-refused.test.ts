@@ -2,8 +2,9 @@
 // too, so a mistyped value is never passed over in silence.
 import { describe, expect, test } from "vitest";
 import { chartSchema, type ValueSchema } from "../../tools/helm-values.ts";
-import { authEnvironments, type AuthVariable } from "../../src/vault/auth/environment.ts";
-import { refusalOf, renderChart, type Values } from "../env/helm.ts";
+import { authEnvironments, type AuthVariable, authVariables } from "../../src/vault/auth/environment.ts";
+import { imagesOf } from "./chart-cases.ts";
+import { objectOf, refusalOf, renderChart, type Values } from "../env/helm.ts";
 
 /** Values that are refused, and what is said. */
 type Refusal = readonly [says: string, values: Values];
@@ -30,6 +31,10 @@ const former: readonly Refusal[] = [
   [
     "aws.secretAccessKey is now an entry of aws.iamCredentialsSecrets: {name: AWS_SECRET_ACCESS_KEY, valueFrom: {secretKeyRef: {name: n, key: k}}}",
     { aws: { secretAccessKey: { secretName: "n", secretKey: "k" } } },
+  ],
+  [
+    `validatingWebhookSidecar is now validatingWebhook: {"caBundle":"Q0E=","certManager":{"injectSecret":false},"enabled":true,"tls":{"secretName":"t"}}`,
+    { validatingWebhookSidecar: { enabled: true, tlsSecretName: "t", caBundle: "Q0E=" } },
   ],
   ["v0.15.0 of the operator is an image of the Go operator", { global: { imageVersion: "v0.15.0" } }],
   ["v0.17.0 of the webhook is an image of the Go operator", webhook({ imageVersion: "v0.17.0" })],
@@ -58,14 +63,18 @@ const contradictions: readonly Refusal[] = [
     "policy.rules without policy.enabled: true would be no policy",
     { policy: { rules: [{ name: "a", vaultPaths: [] }] } },
   ],
-  [
-    "policy.existingConfigMap without policy.enabled: true would be no policy",
-    { policy: { enabled: false, existingConfigMap: "p" } },
-  ],
+  ["policy.existingConfigMap without policy.enabled: true would be no policy", { policy: { existingConfigMap: "p" } }],
   ["tls.secretName needs tls.enable: true", { tls: { secretName: "a" } }],
-  ["tls.secretName needs tls.enable: true", { tls: { enable: false, secretName: "a" } }],
   ["tls.configMapName needs tls.enable: true", { tls: { configMapName: "a" }, vault: { skipVerify: true } }],
   ["transit.address needs transit.tokenSecretName", { transit: { address: "https://v:1" } }],
+  [
+    "transit.address needs transit.tokenSecretName, or VAULT_TRANSIT_TOKEN or VAULT_TRANSIT_TOKEN_FILE in extraEnv and validatingWebhook.extraEnv",
+    {
+      transit: { address: "https://v:1" },
+      extraEnv: [{ name: "VAULT_TRANSIT_TOKEN_FILE", value: "/t" }],
+      ...webhook({}),
+    },
+  ],
   ["transit.tokenSecretName needs transit.address", { transit: { tokenSecretName: "t" } }],
   [
     "transit.tokenSecretName needs transit.address",
@@ -78,6 +87,22 @@ const contradictions: readonly Refusal[] = [
   [
     "vaultAuthenticationMethod: cert needs vault.clientCertificateSecretName",
     { vaultAuthenticationMethod: "cert", authMethodVariables: [] },
+  ],
+  ...["VAULT_CLIENT_CERT", "VAULT_CLIENT_KEY"].map(
+    (name): Refusal => [
+      "the Secret with the certificate that logs in, or VAULT_CLIENT_CERT and VAULT_CLIENT_KEY in extraEnv",
+      { vaultAuthenticationMethod: "cert", extraEnv: [{ name, value: "/c" }] },
+    ],
+  ),
+  ["extraArgs: --shards belongs into shards", { extraArgs: ["--shards=3"] }],
+  ["extraArgs: --shards belongs into shards", { extraArgs: ["-shards", "3"], leaderElection: { enabled: false } }],
+  [
+    "extraArgs: --enable-leader-election belongs into leaderElection.enabled",
+    { extraArgs: ["-enable-leader-election"], leaderElection: { enabled: false } },
+  ],
+  [
+    "extraArgs: --enable-leader-election belongs into leaderElection.enabled",
+    { extraArgs: ["--adopt=always", "--enable-leader-election=false"] },
   ],
   [
     "validatingWebhook.serviceAccount.annotations: the webhook shares the operator's account, so they belong into serviceAccount.annotations",
@@ -108,10 +133,16 @@ const bySchema: readonly Refusal[] = [
   ["'/image/digest'", { image: { digest: "latest" } }],
   ["'/image/repository'", { image: { repository: "registry:5000/operator:v1" } }],
   ["'/image/repository'", { image: { repository: `operator@sha256:${"a".repeat(64)}` } }],
+  ["'/image/repository'", { image: { repository: "[::1]:5000/operator:v1" } }],
   ["'/podLabels/app'", { podLabels: { app: "mine" } }],
   ["'/validatingWebhook/podLabels/app'", webhook({ podLabels: { app: "mine" } })],
   ["'/livenessProbe'", { livenessProbe: { periodSecond: 5 } }],
   ["'/livenessProbe'", { livenessProbe: { httpGet: { path: "/" } } }],
+  ["'/livenessProbe/successThreshold'", { livenessProbe: { successThreshold: 2 } }],
+  ["'/livenessProbe/terminationGracePeriodSeconds'", { livenessProbe: { terminationGracePeriodSeconds: 0 } }],
+  ["'/readinessProbe'", { readinessProbe: { terminationGracePeriodSeconds: 5 } }],
+  ["'/validatingWebhook/livenessProbe/successThreshold'", webhook({ livenessProbe: { successThreshold: 2 } })],
+  ["'/validatingWebhook/readinessProbe'", webhook({ readinessProbe: { terminationGracePeriodSeconds: 5 } })],
   ["'/readinessProbe/periodSeconds'", { readinessProbe: { periodSeconds: "5s" } }],
   ["'/validatingWebhook/livenessProbe'", webhook({ livenessProbe: { httpGet: { path: "/" } } })],
   ["'/validatingWebhook/readinessProbe/periodSeconds'", webhook({ readinessProbe: { periodSeconds: 0.5 } })],
@@ -142,17 +173,30 @@ describe("a login that the operator would not start with", () => {
     (variables as readonly AuthVariable[]).filter((one) => one.required).map(({ name }) => [method, name] as const),
   );
 
+  const known: readonly string[] = authVariables.map(({ name }) => name);
+  const hasFile = (name: string) => known.includes(`${name}_FILE`);
+
   test.each(required)("%s without %s is refused, with what to write", async (method, name) => {
     const said = await refusalOf({ vaultAuthenticationMethod: method });
     expect(said).toContain(`vaultAuthenticationMethod: ${method} needs in authMethodVariables: `);
-    expect(said).toMatch(new RegExp(`[{]name: ${name}, value(From)?: `));
+    expect(said).toContain(`{name: ${name}, ${hasFile(name) ? "valueFrom" : "value"}: `);
+    expect(said.includes(`${name}_FILE`)).toBe(hasFile(name));
   });
 
   const others = required.map(([, name]) => name);
+  test.each(required.filter(([, name]) => !hasFile(name)))("%s: nothing reads a file for %s", async (method, name) => {
+    const variables = others.map((other) => ({ name: other === name ? `${name}_FILE` : other, value: "/x" }));
+    const said = await refusalOf({ vaultAuthenticationMethod: method, authMethodVariables: variables });
+    expect(said).toContain(`needs in authMethodVariables: [{name: ${name}, value: …}]\n`);
+  });
+
   test.each<[string, Values]>([
     ["a variable", { authMethodVariables: others.map((name) => ({ name, value: "x" })) }],
     ["a further variable", { extraEnv: others.map((name) => ({ name, value: "x" })) }],
-    ["a file", { authMethodVariables: others.map((name) => ({ name: `${name}_FILE`, value: "/x" })) }],
+    [
+      "a file, where it may be one,",
+      { authMethodVariables: others.map((name) => ({ name: hasFile(name) ? `${name}_FILE` : name, value: "/x" })) },
+    ],
     ["what a Secret holds", { extraEnvFrom: [{ secretRef: { name: "login" } }] }],
     ["another method in a flag", { extraArgs: ["--vault-authentication-method=k8s"] }],
   ])("%s may be what it needs", async (_, values) => {
@@ -160,7 +204,15 @@ describe("a login that the operator would not start with", () => {
   });
 
   test.each<[string, Values]>([
-    ["cert by variables", { extraEnv: [{ name: "VAULT_CLIENT_CERT", value: "/c" }] }],
+    [
+      "cert by variables",
+      {
+        extraEnv: [
+          { name: "VAULT_CLIENT_CERT", value: "/c" },
+          { name: "VAULT_CLIENT_KEY", value: "/k" },
+        ],
+      },
+    ],
     ["cert by what a Secret holds", { extraEnvFrom: [{ secretRef: { name: "login" } }] }],
     ["iam, which needs none", { vaultAuthenticationMethod: "iam" }],
     [
@@ -172,9 +224,44 @@ describe("a login that the operator would not start with", () => {
         ...webhook({ extraEnvFrom: [{ configMapRef: { name: "transit" } }] }),
       },
     ],
+    [
+      "the token for transit by variables",
+      {
+        vaultAuthenticationMethod: "k8s",
+        transit: { address: "https://v:1" },
+        extraEnv: [{ name: "VAULT_TRANSIT_TOKEN_FILE", value: "/t" }],
+        ...webhook({
+          extraEnv: [{ name: "VAULT_TRANSIT_TOKEN", valueFrom: { secretKeyRef: { name: "t", key: "t" } } }],
+        }),
+      },
+    ],
+    [
+      "the token for transit by what a Secret holds",
+      {
+        vaultAuthenticationMethod: "k8s",
+        transit: { address: "https://v:1" },
+        extraEnvFrom: [{ secretRef: { name: "transit" } }],
+      },
+    ],
   ])("%s", async (_, values) => {
     await renderChart({ vaultAuthenticationMethod: "cert", ...values });
   });
+});
+
+test.each<Values>([
+  { policy: { enabled: false, rules: [{ name: "a", vaultPaths: [] }] } },
+  { policy: { enabled: false, existingConfigMap: "p", followsLabels: true } },
+])("what a base says of the policy may stay where another file turns it off: %j", async (values) => {
+  expect((await renderChart(values)).manifests).toEqual((await renderChart()).manifests);
+});
+
+test("a webhook of the first chart goes on with the values that its refusal holds", async () => {
+  const issuerRef = { name: "i", kind: "Issuer" };
+  const old = { failurePolicy: "Ignore", certManager: { injectSecret: true, issuerRef }, tlsSecretName: "t" };
+  const said = await refusalOf({ validatingWebhookSidecar: { ...old, enabled: true } });
+  const line = /validatingWebhookSidecar is now validatingWebhook: (.*)$/m.exec(said)?.[1] ?? "";
+  const rendered = await renderChart({ validatingWebhook: JSON.parse(line) as Values });
+  expect(objectOf(rendered, "Certificate", "kms-vault-validating-webhook")["spec"]).toMatchObject({ issuerRef });
 });
 
 test.each(groupsOf(chartSchema()))("%s: null is refused by name", async (group) => {
@@ -200,6 +287,13 @@ test("as a part of another chart: its condition and its global values are let th
   const { manifests } = await renderChart({ enabled: true, global: { imageRegistry: "registry.example.com" } });
   expect(manifests.length).toBeGreaterThan(0);
 });
+
+test.each(["[2001:db8::1]:5000/a/b", "[::1]/a/b", "registry:5000/a", "a/b", "b"])(
+  "an image may be pulled from %s",
+  async (from) => {
+    expect(imagesOf(await renderChart({ image: { repository: from }, imageVersion: "v9" }))).toEqual([`${from}:v9`]);
+  },
+);
 
 /** Names of all groups of values. */
 function groupsOf({ properties }: ValueSchema, prefix = ""): string[] {

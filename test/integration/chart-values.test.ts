@@ -113,6 +113,16 @@ const lastChart: readonly ValueCase[] = [
     shows: (rendered) => [envOf("VAULT_SKIP_VERIFY")(rendered), envOf("VAULT_CAPATH")(rendered)],
     as: ["true", undefined],
   },
+  {
+    value: "tls.enable: false over tls.secretName, as it was",
+    values: { tls: { enable: false, secretName: "vault-ca" } },
+    shows: (rendered) => [
+      envOf("VAULT_SKIP_VERIFY")(rendered),
+      envOf("VAULT_CAPATH")(rendered),
+      deploymentOf(rendered).spec.template.spec.volumes,
+    ],
+    as: ["true", undefined, undefined],
+  },
   { value: "tls.enable, unset", values: {}, shows: envOf("VAULT_SKIP_VERIFY"), as: undefined },
   {
     value: "aws.region",
@@ -219,6 +229,12 @@ const firstChart: readonly ValueCase[] = [
     values: { vault: { skipVerify: false }, tls: { enable: false } },
     shows: envOf("VAULT_SKIP_VERIFY"),
     as: undefined,
+  },
+  {
+    value: "validatingWebhookSidecar that is not enabled, as its values.yaml had it",
+    values: { validatingWebhookSidecar: { enabled: false, tlsSecretName: "t" } },
+    shows: kindsOf("Deployment"),
+    as: [operator],
   },
   {
     value: "authentication with nothing in it, as its values.yaml had it",

@@ -44,6 +44,14 @@ test("components can be combined", async () => {
   expect(byName(built.filter(({ kind }) => kind !== "Namespace"))).toEqual(byName(manifests));
 });
 
+test("shards: the rights on their Leases, for a --shards of one's own", async () => {
+  const { manifests } = await renderChart({ shards: 2 });
+  const patch = "- { op: add, path: /spec/template/spec/containers/0/args/-, value: --shards=2 }";
+  const target = { kind: "Deployment", name: "kms-vault-operator" };
+  const built = await buildOf(["shards"], { patches: [{ target, patch }] });
+  expect(byName(built.filter(({ kind }) => kind !== "Namespace"))).toEqual(byName(manifests));
+});
+
 test("logins as service accounts of one namespace alone", async () => {
   const { manifests } = await renderChart({ watchNamespace: "team-a", serviceAccountLogin: { enabled: true } });
   const built = await buildOf(["namespaced", "service-account-login-namespaced"]);
@@ -55,13 +63,14 @@ async function build(directory: string): Promise<Manifest[]> {
   return manifestsIn(await kubectl(inject("stack").kubernetes, ["kustomize", directory]));
 }
 
-/** The base with these components, as a kustomization of a user's own. */
-async function buildOf(components: readonly string[]): Promise<Manifest[]> {
+/** The base with these components and fields, as a kustomization of a user's own. */
+async function buildOf(components: readonly string[], fields: object = {}): Promise<Manifest[]> {
   const directory = await mkdtemp(join(tmpdir(), "kustomization-"));
   try {
     const own = {
       resources: [relative(directory, join(kustomize, "..", "deploy"))],
       components: components.map((name) => relative(directory, join(kustomize, "components", name))),
+      ...fields,
     };
     await writeFile(join(directory, "kustomization.yaml"), JSON.stringify(own));
     return await build(directory);

@@ -55,6 +55,13 @@ aws.accessKeyId is now an entry of aws.iamCredentialsSecrets: {name: AWS_ACCESS_
 {{- with .Values.aws.secretAccessKey }}
 aws.secretAccessKey is now an entry of aws.iamCredentialsSecrets: {name: AWS_SECRET_ACCESS_KEY, {{ include "kms-vault-operator.fromSecret" . }}}
 {{- end }}
+{{- with .Values.validatingWebhookSidecar }}
+{{- if .enabled }}
+{{- $now := merge (omit . "tlsSecretName") (dict "certManager" (dict "injectSecret" false)) }}
+{{- with .tlsSecretName }}{{ $_ := set $now "tls" (dict "secretName" .) }}{{ end }}
+validatingWebhookSidecar is now validatingWebhook: {{ toJson $now }}
+{{- end }}
+{{- end }}
 {{- $webhook := .Values.validatingWebhook }}
 {{- $tags := dict "operator" (include "kms-vault-operator.tag" (dict "root" . "version" .Values.imageVersion)) }}
 {{- if $webhook.enabled }}{{ $_ := set $tags "webhook" (include "kms-vault-operator.tag" (dict "root" . "version" $webhook.imageVersion)) }}{{ end }}
@@ -77,8 +84,8 @@ tls.enable needs tls.secretName or tls.configMapName, which hold the CA of Vault
 tls.secretName and tls.configMapName: only one of them can hold the CA
 {{- end }}
 {{- range $name := list "secretName" "configMapName" }}
-{{- if and (index $.Values.tls $name) (not $.Values.tls.enable) }}
-tls.{{ $name }} needs tls.enable: true, or the CA in it is not looked at; leave tls.{{ $name }} out if it is not needed
+{{- if and (index $.Values.tls $name) (kindIs "invalid" $.Values.tls.enable) }}
+tls.{{ $name }} needs tls.enable: true, or the CA in it is not looked at; leave tls.{{ $name }} out if it is not needed, or set tls.enable: false to verify nothing
 {{- end }}
 {{- end }}
 {{- if and .Values.tls.enable .Values.vault.skipVerify }}
@@ -96,17 +103,20 @@ replicas: {{ $replicas }} needs leaderElection.enabled: true or shards, or all o
 {{- if and $policy.enabled (not $policy.existingConfigMap) (kindIs "invalid" $policy.rules) }}
 policy.enabled needs policy.rules or policy.existingConfigMap; rules: [] denies everything to everybody
 {{- end }}
-{{- if not $policy.enabled }}
-{{- /* [] among the rules denies everything, so it is no way to say that there are none. */}}
-{{- range $name := list (ternary "" "rules" (kindIs "invalid" $policy.rules)) (ternary "existingConfigMap" "" (not (empty $policy.existingConfigMap))) | compact }}
-policy.{{ $name }} without policy.enabled: true would be no policy, and every object could use all that the operator may: set policy.enabled: true, or leave policy.{{ $name }} out
+{{- if kindIs "invalid" $policy.enabled }}
+{{- range $name := include "kms-vault-operator.keptPolicy" . | splitList "," | compact }}
+policy.{{ $name }} without policy.enabled: true would be no policy, and every object could use all that the operator may: set policy.enabled: true, or policy.enabled: false if that is meant
 {{- end }}
 {{- end }}
 {{- if and $policy.existingConfigMap $policy.rules }}
 policy.rules and policy.existingConfigMap: only one of them can be the policy
 {{- end }}
-{{- if and .Values.transit.address (not .Values.transit.tokenSecretName) }}
-transit.address needs transit.tokenSecretName: there is no other login to that Vault
+{{- range $flag, $value := dict "enable-leader-election" "leaderElection.enabled" "shards" "shards" }}
+{{- range $.Values.extraArgs }}
+{{- if regexMatch (printf "^--?%s(=|$)" $flag) . }}
+extraArgs: --{{ $flag }} belongs into {{ $value }}, by which the rights on Leases and the strategy of rollouts go
+{{- end }}
+{{- end }}
 {{- end }}
 {{- $webhook := .Values.validatingWebhook }}
 {{- if and $webhook.enabled $webhook.serviceAccount.annotations (eq $webhook.serviceAccount.name .Values.serviceAccount.name) }}
@@ -117,6 +127,12 @@ validatingWebhook.serviceAccount.annotations: the webhook shares the operator's 
 {{- include "kms-vault-operator.emptyBudget" (dict "name" "validatingWebhook.pdb" "pdb" $webhook.pdb "replicas" $webhook.replicas) }}
 {{- end }}
 {{- include "kms-vault-operator.startProblems" . }}
+{{- end }}
+
+{{/* Which values hold a policy, separated by commas. No rule at all ([]) denies everything, so it is one. */}}
+{{- define "kms-vault-operator.keptPolicy" -}}
+{{- $policy := .Values.policy }}
+{{- list (ternary "" "rules" (kindIs "invalid" $policy.rules)) (ternary "" "existingConfigMap" (empty $policy.existingConfigMap)) | compact | join "," }}
 {{- end }}
 
 {{- define "kms-vault-operator.emptyBudget" }}
@@ -130,44 +146,49 @@ What the programs would not start with. Only what no value could supply is refus
 flag in extraArgs may choose another method.
 */}}
 {{- define "kms-vault-operator.startProblems" }}
-{{- $operator := include "kms-vault-operator.operatorEnv" . | fromYamlArray }}
-{{- $webhook := .Values.validatingWebhook }}
-{{- if and .Values.transit.tokenSecretName (not .Values.transit.address) }}
-{{- $lacks := not (include "kms-vault-operator.mayHave" (list $operator .Values.extraEnvFrom "VAULT_TRANSIT_ADDR")) }}
-{{- if and $webhook.enabled (not (include "kms-vault-operator.mayHave" (list (include "kms-vault-operator.webhookEnv" . | fromYamlArray) $webhook.extraEnvFrom "VAULT_TRANSIT_ADDR"))) }}
-{{- $lacks = true }}
+{{- $hasToken := include "kms-vault-operator.bothMayHave" (list . "VAULT_TRANSIT_TOKEN" "VAULT_TRANSIT_TOKEN_FILE") }}
+{{- if and .Values.transit.address (not $hasToken) }}
+transit.address needs transit.tokenSecretName, or VAULT_TRANSIT_TOKEN or VAULT_TRANSIT_TOKEN_FILE in extraEnv{{ if .Values.validatingWebhook.enabled }} and validatingWebhook.extraEnv{{ end }}: there is no other login to that Vault
 {{- end }}
-{{- if $lacks }}
+{{- if and .Values.transit.tokenSecretName (not (include "kms-vault-operator.bothMayHave" (list . "VAULT_TRANSIT_ADDR"))) }}
 transit.tokenSecretName needs transit.address: the token is for another Vault; leave it out where the operator's own has the keys
 {{- end }}
-{{- end }}
-{{- $method := .Values.vaultAuthenticationMethod }}
 {{- $isOverruled := regexMatch "(^|,)--?vault-authentication-method" (.Values.extraArgs | default list | join ",") }}
 {{- if not $isOverruled }}
-{{- if and (eq $method "cert") (not (include "kms-vault-operator.mayHave" (list $operator .Values.extraEnvFrom "VAULT_CLIENT_CERT"))) }}
-vaultAuthenticationMethod: cert needs vault.clientCertificateSecretName, the Secret with the certificate that logs in
-{{- end }}
-{{- $missing := list }}
-{{- range $name := index (include "kms-vault-operator.requiredVariables" . | fromYaml) $method }}
-{{- if not (include "kms-vault-operator.mayHave" (list $operator $.Values.extraEnvFrom $name (print $name "_FILE"))) }}
-{{- $isPlain := regexMatch "(USERNAME|ROLE_ID)$" $name }}
-{{- $missing = append $missing (printf "{name: %s, %s}" $name (ternary "value: …" (include "kms-vault-operator.fromSecret" dict) $isPlain)) }}
-{{- end }}
-{{- end }}
-{{- with $missing }}
-vaultAuthenticationMethod: {{ $method }} needs in authMethodVariables: [{{ join ", " . }}], or the same names with _FILE behind them for files
-{{- end }}
+{{- include "kms-vault-operator.loginProblems" . }}
 {{- end }}
 {{- end }}
 
-{{/* Method → what it cannot log in without, as the operator itself asks for it (its src/vault/auth/environment.ts). */}}
+{{- define "kms-vault-operator.loginProblems" }}
+{{- $method := .Values.vaultAuthenticationMethod }}
+{{- $given := list (include "kms-vault-operator.operatorEnv" . | fromYamlArray) .Values.extraEnvFrom }}
+{{- $missing := list }}
+{{- $files := list }}
+{{- range $names := index (include "kms-vault-operator.requiredVariables" . | fromYaml) $method }}
+{{- if not (include "kms-vault-operator.mayHave" (concat $given $names)) }}
+{{- $missing = append $missing (printf "{name: %s, %s}" (first $names) (rest $names | empty | ternary "value: …" (include "kms-vault-operator.fromSecret" dict))) }}
+{{- $files = concat $files (rest $names) }}
+{{- end }}
+{{- end }}
+{{- if and $missing (eq $method "cert") }}
+vaultAuthenticationMethod: cert needs vault.clientCertificateSecretName, the Secret with the certificate that logs in, or VAULT_CLIENT_CERT and VAULT_CLIENT_KEY in extraEnv
+{{- else if $missing }}
+vaultAuthenticationMethod: {{ $method }} needs in authMethodVariables: [{{ join ", " $missing }}]{{ with $files }}, or {{ join " and " . }} for a file with it{{ end }}
+{{- end }}
+{{- end }}
+
+{{/*
+Method → what it cannot log in without, each variable with the one that can name a file in its place, as the operator itself
+asks for it (its src/vault/auth/environment.ts).
+*/}}
 {{- define "kms-vault-operator.requiredVariables" -}}
-token: [VAULT_TOKEN]
-userpass: [VAULT_USERNAME, VAULT_PASSWORD]
-approle: [VAULT_APPROLE_ROLE_ID]
-github: [VAULT_GITHUB_TOKEN]
-jwt: [VAULT_JWT]
-ldap: [VAULT_LDAP_USERNAME, VAULT_LDAP_PASSWORD]
+token: [[VAULT_TOKEN, VAULT_TOKEN_FILE]]
+userpass: [[VAULT_USERNAME], [VAULT_PASSWORD, VAULT_PASSWORD_FILE]]
+approle: [[VAULT_APPROLE_ROLE_ID]]
+github: [[VAULT_GITHUB_TOKEN, VAULT_GITHUB_TOKEN_FILE]]
+jwt: [[VAULT_JWT, VAULT_JWT_FILE]]
+cert: [[VAULT_CLIENT_CERT], [VAULT_CLIENT_KEY]]
+ldap: [[VAULT_LDAP_USERNAME], [VAULT_LDAP_PASSWORD, VAULT_LDAP_PASSWORD_FILE]]
 {{- end }}
 
 {{/* "true" where a container may have one of the variables, from (list <env> <envFrom> <name>…). */}}
@@ -175,6 +196,17 @@ ldap: [VAULT_LDAP_USERNAME, VAULT_LDAP_PASSWORD]
 {{- $names := slice . 2 }}
 {{- if index . 1 }}true{{ end }}
 {{- range index . 0 }}{{ if has .name $names }}true{{ end }}{{ end }}
+{{- end }}
+
+{{/* "true" where the operator, and the webhook if there is one, may have one of the variables, from (list $ <name>…). */}}
+{{- define "kms-vault-operator.bothMayHave" -}}
+{{- $root := first . }}
+{{- $webhook := $root.Values.validatingWebhook }}
+{{- $operator := list (include "kms-vault-operator.operatorEnv" $root | fromYamlArray) $root.Values.extraEnvFrom }}
+{{- $others := list (include "kms-vault-operator.webhookEnv" $root | fromYamlArray) $webhook.extraEnvFrom }}
+{{- if include "kms-vault-operator.mayHave" (concat $operator (rest .)) }}
+{{- if or (not $webhook.enabled) (include "kms-vault-operator.mayHave" (concat $others (rest .))) }}true{{ end }}
+{{- end }}
 {{- end }}
 
 {{/* Of an installation that is there: nothing of this is found by `helm template`. */}}
