@@ -7,9 +7,7 @@ import type { WebhookConfig } from "./config-webhook.ts";
 import { NamespaceLabels } from "./controller/namespace-labels.ts";
 import { needLabels } from "./controller/policy-watch.ts";
 import { defaultMaxInFlight } from "./kms/aws.ts";
-import { decodeBase64 } from "./kms/base64.ts";
-import type { Provider } from "./kms/cipher.ts";
-import { createDecryptor } from "./kms/factory.ts";
+import { assertCiphertext, createDecryptor } from "./kms/factory.ts";
 import { type LivePolicy, openPolicy } from "./policy/live-policy.ts";
 import type { LoadedPolicy } from "./policy/policy-file.ts";
 import { KubeClient } from "./runtime/client.ts";
@@ -187,12 +185,6 @@ function admissionOf(
     logger,
     metrics: metrics.webhook,
   });
-}
-
-/** Values of other key services say so by their prefix, and are for those to judge. */
-function assertCiphertext(encryptedSecret: string, provider: Provider | undefined): void {
-  const isOther = provider === undefined && /^(vault:v|-----BEGIN AGE )/.test(encryptedSecret);
-  if (!isOther && (provider ?? "AWS") === "AWS") decodeBase64(encryptedSecret);
 }
 
 function kubeClient({ connection, logger }: WebhookIo, metrics: Metrics): KubeClient {

@@ -30,12 +30,17 @@ const recipientPrefix = "age1";
 /** Whether a recipient (`age1…`) may be used. */
 type Allowance = (recipient: string) => boolean;
 
+/** Whether a value is in the form of age: armoured, or base64 of a file. */
+export function isAge(encryptedSecret: string): boolean {
+  return encryptedSecret.startsWith(armourBegin) || encryptedSecret.startsWith(magicBase64);
+}
+
 /** The key service age. */
 export function ageService({ keyFile, allowedKeys, logger }: AgeOptions): KeyService {
   const keys = keyFile === undefined ? undefined : new AgeKeyFile(keyFile, logger);
   return {
     provider: "Age",
-    owns: (value) => value.startsWith(armourBegin) || value.startsWith(magicBase64),
+    owns: isAge,
     async decrypt(request, call) {
       const file = fileOf(request);
       const isAllowed = allowanceOf(call, allowedKeys);

@@ -1,14 +1,15 @@
 // Makes the Decryptor out of its options, for the operator and for the webhook alike.
 import type { Clock } from "../base/clock.ts";
 import type { Logger } from "../base/log.ts";
-import { ageService } from "./age.ts";
+import { ageService, isAge } from "./age.ts";
 import { awsService } from "./aws-values.ts";
 import { type AwsKmsOptions, createAwsKms, defaultMaxInFlight } from "./aws.ts";
 import type { LearntLimit } from "./aws-clients.ts";
-import type { Decryptor } from "./cipher.ts";
+import { decodeBase64 } from "./base64.ts";
+import type { Decryptor, Provider } from "./cipher.ts";
 import { metered, type RequestReport } from "./metered.ts";
 import { byProvider } from "./providers.ts";
-import { type TransitDoor, transitService } from "./transit.ts";
+import { isTransit, type TransitDoor, transitService } from "./transit.ts";
 
 /** Where keys are and how they may be used. */
 export interface KmsOptions extends Omit<AwsKmsOptions, "logger" | "clock"> {
@@ -51,4 +52,14 @@ export function createDecryptor(options: KmsOptions, { clock, logger, report, wa
     Age: { ...age, ...metered(age, clock, report) },
     VaultTransit: { ...vaultTransit, ...metered(vaultTransit, clock, report) },
   });
+}
+
+/**
+ * Asserts the form of a value without any key: AWS's are base64; those of other services are for these to judge.
+ * @param provider `spec.provider`; undefined: the value's prefix says
+ * @throws OperatorError `DecodingError`, `DecryptingError`
+ */
+export function assertCiphertext(encryptedSecret: string, provider: Provider | undefined): void {
+  const isOther = provider === undefined && (isAge(encryptedSecret) || isTransit(encryptedSecret));
+  if (!isOther && (provider ?? "AWS") === "AWS") decodeBase64(encryptedSecret);
 }

@@ -51,13 +51,18 @@ const answerWithinMs = 2_000;
 /** What was found out of a key's Vault is believed for so long, ms. */
 const believedMs = 600_000;
 
+/** Whether a value is in the form of Vault's transit engine. */
+export function isTransit(encryptedSecret: string): boolean {
+  return encryptedSecret.startsWith(prefix);
+}
+
 /** The key service Vault transit. */
 export function transitService(options: TransitOptions): KeyService {
   const { defaultKey, allowedKeys, door } = options;
   const asker = door === undefined ? undefined : new Asker(door, options);
   return {
     provider: "VaultTransit",
-    owns: (value) => value.startsWith(prefix),
+    owns: isTransit,
     async decrypt({ encryptedSecret: ciphertext, encryptionContext }, call) {
       if (!/^vault:v[1-9][0-9]{0,8}:[A-Za-z0-9+/]+={0,2}$/.test(ciphertext)) {
         throw failure(
