@@ -211,7 +211,8 @@ export class System implements AsyncDisposable {
 
   async #forged({ object, how }: Extract<ObjectStep, { readonly do: "forge" }>): Promise<object | null> {
     const other = await this.#asked(() => this.#servers.kube.get(this.#path(object === "a" ? "b" : "a")));
-    if (how === "copied" && other?.status !== undefined) return other.status;
+    // Where the other has no record, neither has the copy: a patch takes away only what it names.
+    if (how === "copied" && other?.status !== undefined) return { record: null, ...other.status };
     if (how === "wiped") return null;
     // Points at where the other object is, or may be.
     const place = this.#said.get(object)?.place === "x" ? "y" : "x";
