@@ -173,6 +173,7 @@ function assemble(parts: Doors & Surveyed & Assembly): Manager {
     surroundings,
     isWatched: (namespace) => config.watchNamespaces.length === 0 || config.watchNamespaces.includes(namespace),
     hasSynced: () => secrets.hasSynced() && partials.hasSynced(),
+    onStored: (object) => reconciler.storeHas(object),
     onGone: (object) => reconciler.forget(object),
   };
   secrets.addHandlers(secretHandlers(watches));

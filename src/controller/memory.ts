@@ -6,8 +6,10 @@ import type { KubeObject } from "../runtime/objects.ts";
 
 interface Remembered {
   readonly status: Status;
-  /** resourceVersion that the object got with this status; undefined when it could not be saved. */
-  readonly savedAs: string | undefined;
+  /** resourceVersion that the object got with this status; undefined while it is not saved, or could not be. */
+  savedAs: string | undefined;
+  /** resourceVersion of the object in the store. */
+  storedAs: string;
 }
 
 /** Keyed by uid, so that an object deleted and made anew starts afresh. Holds nothing once the store has caught up. */
@@ -19,11 +21,16 @@ export class Memory {
    * @param resourceVersion of the stored object
    */
   latest(uid: string, resourceVersion: string, stored: Status | undefined): Status | undefined {
+    this.storeHas(uid, resourceVersion);
+    return this.#byUid.get(uid)?.status ?? stored;
+  }
+
+  /** To be told of each version of an object that the store gets, or a status would be held until the next look at it. */
+  storeHas(uid: string, resourceVersion: string): void {
     const remembered = this.#byUid.get(uid);
-    if (remembered === undefined) return stored;
-    if (remembered.savedAs === undefined || isOlder(resourceVersion, remembered.savedAs)) return remembered.status;
-    this.#byUid.delete(uid);
-    return stored;
+    if (remembered === undefined) return;
+    remembered.storedAs = resourceVersion;
+    if (hasCaughtUp(remembered)) this.#byUid.delete(uid);
   }
 
   /**
@@ -36,19 +43,20 @@ export class Memory {
     save: (status: Status) => Promise<string | undefined>,
   ): Promise<void> {
     // First of all: whatever becomes of the call, the record of a write must not be lost.
-    this.remember(uid, status, undefined);
-    const savedAs = await save(status);
-    if (savedAs === resourceVersion) this.forget(uid);
-    else this.remember(uid, status, savedAs);
-  }
-
-  remember(uid: string, status: Status, savedAs: string | undefined): void {
-    this.#byUid.set(uid, { status, savedAs });
+    const remembered: Remembered = { status, savedAs: undefined, storedAs: resourceVersion };
+    this.#byUid.set(uid, remembered);
+    remembered.savedAs = await save(status);
+    // The watch may have been faster than the answer.
+    if (hasCaughtUp(remembered) && this.#byUid.get(uid) === remembered) this.#byUid.delete(uid);
   }
 
   forget(uid: string): void {
     this.#byUid.delete(uid);
   }
+}
+
+function hasCaughtUp({ savedAs, storedAs }: Remembered): boolean {
+  return savedAs !== undefined && !isOlder(storedAs, savedAs);
 }
 
 /** Resource versions of one resource are decimal numbers that grow (Kubernetes API concepts, "Resource versions"). */

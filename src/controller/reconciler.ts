@@ -158,6 +158,11 @@ export class Reconciler {
     return !isSeen && this.#tookOverAt !== undefined && this.#options.clock.monotonic() - this.#tookOverAt < lagMs;
   }
 
+  /** To be called when the store has another version of an object. */
+  storeHas({ metadata: { uid, resourceVersion } }: KubeObject): void {
+    this.#memory.storeHas(uid, resourceVersion);
+  }
+
   /** To be called when an object is gone. */
   forget(object: KubeObject): void {
     this.#memory.forget(object.metadata.uid);

@@ -26,6 +26,7 @@ function crowded() {
     surroundings: new Surroundings(secrets, new Store({})),
     isWatched: () => true,
     hasSynced: () => true,
+    onStored: () => {},
     onGone: () => {},
   };
   return { options, added };

@@ -21,13 +21,15 @@ export interface WatchesOptions {
   readonly isWatched: (namespace: string) => boolean;
   /** False until the first list is complete: what it holds is a refresh, what comes after it is new. */
   readonly hasSynced: () => boolean;
+  /** Called for an object of which there is another version, whatever has changed. */
+  readonly onStored: (object: KubeObject) => void;
   /** Called for an object that is gone. */
   readonly onGone: (object: KubeObject) => void;
 }
 
 /** Handlers of the KMSVaultSecrets' informer. */
 export function secretHandlers(options: WatchesOptions): Handlers<KubeObject> {
-  const { surroundings, hasSynced, onGone } = options;
+  const { surroundings, hasSynced, onStored, onGone } = options;
   const add = adder(options);
   const addClaimants = (object: KubeObject) => surroundings.claimantKeys(object).forEach((key) => add(key, "high"));
   return {
@@ -37,6 +39,7 @@ export function secretHandlers(options: WatchesOptions): Handlers<KubeObject> {
       if (hasSynced()) addClaimants(object);
     },
     onUpdate(old, object) {
+      onStored(object);
       if (!isEdit(old, object)) return;
       add(keyOf(object), "high");
       addClaimants(old);
