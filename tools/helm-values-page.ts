@@ -32,8 +32,9 @@ const formerValues: readonly string[] = namesIn(`
  * @throws Error that names a value of an earlier chart that the schema does not know
  */
 export function helmValuesPage(): string {
-  const all = Object.entries(chartSchema().properties ?? {}).flatMap(leavesOf);
-  const top = Object.entries(chartSchema().properties ?? {}).filter(([, { deprecated }]) => deprecated !== true);
+  const entries = Object.entries(chartSchema().properties ?? {});
+  const all = entries.flatMap(leavesOf);
+  const top = entries.filter(([, { deprecated }]) => deprecated !== true);
   const unknown = formerValues.filter((name) => !all.some(([known]) => known === name));
   if (unknown.length > 0) throw new Error(`the chart's schema lacks values of earlier charts: ${unknown.join(", ")}`);
   const single = top.filter(([, value]) => value.properties === undefined);

@@ -35,6 +35,8 @@ export interface BuiltImage {
   readonly root: string;
   /** `127.0.0.1:<port>` */
   readonly registry: string;
+  /** What was built from the second clone, in the registry. */
+  readonly image: string;
   readonly author: string;
   readonly tag: string;
 }
@@ -73,8 +75,22 @@ export default async function setup({ provide }: TestProject): Promise<() => Pro
     ]);
     progress("image: built");
     const root = await mount(name, env);
+    const image = `${registry}/second:test`;
+    await pushArchive(crane, archives[1], image);
     const { directory } = group;
-    provide("image", { directory, env, crane, clones, archives, bases: bases.base, root, registry, author, tag });
+    provide("image", {
+      directory,
+      env,
+      crane,
+      clones,
+      archives,
+      bases: bases.base,
+      root,
+      registry,
+      image,
+      author,
+      tag,
+    });
     return stop;
   } catch (error) {
     await stop();
@@ -155,7 +171,7 @@ async function pushBases(crane: string, registry: string, { base, build }: Await
 }
 
 /** crane pushes a layout that is a directory. */
-export async function pushArchive(crane: string, archive: string, name: string): Promise<void> {
+async function pushArchive(crane: string, archive: string, name: string): Promise<void> {
   const unpack = `set -e; layout=$(mktemp -d); trap 'rm -rf "$layout"' EXIT; tar -xf "$2" -C "$layout"; "$1" push "$layout" "$3"`;
   await output("sh", ["-c", unpack, "sh", crane, archive, name]);
 }

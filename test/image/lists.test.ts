@@ -5,9 +5,8 @@ import { join } from "node:path";
 import { beforeAll, expect, inject, test } from "vitest";
 import { commitOf } from "../../tools/image/commit.ts";
 import { output } from "../../tools/image/output.ts";
-import { pushArchive } from "./global-setup.ts";
 
-const { archives, clones, crane, directory, root, registry } = inject("image");
+const { clones, crane, directory, image: pushed, root, registry } = inject("image");
 const lists = join(directory, "lists");
 let image: string;
 
@@ -19,9 +18,7 @@ interface Listed {
 beforeAll(async () => {
   // Its packages: those of the checkout that it is a clone of.
   await symlink(join(import.meta.dirname, "..", "..", "node_modules"), join(clones[1], "node_modules"));
-  const name = `${registry}/listed`;
-  await pushArchive(crane, archives[1], `${name}:test`);
-  image = `${name}@${(await output(crane, ["digest", `${name}:test`])).trim()}`;
+  image = `${pushed}@${(await output(crane, ["digest", pushed])).trim()}`;
   await runTool("sbom.ts");
 });
 

@@ -2,16 +2,12 @@
 // key or the commit is not what it should be.
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { beforeAll, describe, expect, inject, onTestFinished, test } from "vitest";
+import { describe, expect, inject, onTestFinished, test } from "vitest";
 import { commitOf } from "../../tools/image/commit.ts";
 import { output } from "../../tools/image/output.ts";
 import { run } from "../../tools/toolchain/run.ts";
-import { pushArchive } from "./global-setup.ts";
 
-const { archives, clones, crane, env, registry, author, directory, tag } = inject("image");
-const image = `${registry}/second:test`;
-
-beforeAll(() => pushArchive(crane, archives[1], image));
+const { archives, clones, crane, env, registry, image, author, directory, tag } = inject("image");
 
 /** Runs the program of the second clone, as `make` would, and tells its exit code before what it said. */
 async function verify(name: string, changes: NodeJS.ProcessEnv = {}, key = ""): Promise<string> {

@@ -1,4 +1,5 @@
 // What git says of a commit that an image is made of: the source of the image's labels, and what they are held against.
+import { run } from "../toolchain/run.ts";
 import { output } from "./output.ts";
 
 /** A commit, in the words of the labels. */
@@ -60,10 +61,17 @@ async function hasSignature(clone: string, id: string): Promise<boolean> {
   return /^gpgsig(-sha256)? /m.test(header);
 }
 
-/** The objects themselves, not what a clone may have put in their place. */
-function git(clone: string, ...args: readonly string[]): Promise<string> {
-  return output("git", ["--no-replace-objects", ...args], { cwd: clone });
+/** Runs git where it may well say no, and tells what it said. */
+export function askGit(clone: string, ...args: readonly string[]) {
+  return run("git", [...asTheyAre, ...args], { cwd: clone, env: process.env });
 }
+
+function git(clone: string, ...args: readonly string[]): Promise<string> {
+  return output("git", [...asTheyAre, ...args], { cwd: clone });
+}
+
+/** The objects themselves, not what a clone may have put in their place. */
+const asTheyAre = ["--no-replace-objects"];
 
 /** True when the working tree holds what the commit does not. */
 export async function isDirty(clone: string): Promise<boolean> {

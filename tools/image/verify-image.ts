@@ -4,8 +4,7 @@
 // Exit code (make's own is 2 whatever it is) 0: all agrees; 1: something does not; 3: nothing differs, but nothing shows that
 // the author signed the commit: there is no signature, or nobody vouches for the key; 2: wrong call.
 import { join } from "node:path";
-import { run } from "../toolchain/run.ts";
-import { type Commit, commitOf, fieldsOf } from "./commit.ts";
+import { askGit, type Commit, commitOf, fieldsOf } from "./commit.ts";
 import { findLabels, type Labelled } from "./labels.ts";
 import { output } from "./output.ts";
 
@@ -30,7 +29,7 @@ export async function verify(
     const why = named.endsWith("-dirty") ? "it was built with changes that no commit holds" : "that is no commit's id";
     return [{ agrees: false, text: `GIT_COMMIT is ${JSON.stringify(named)}: ${why}` }];
   }
-  const exists = await runGit(clone, "cat-file", "-e", `${named}^{commit}`);
+  const exists = await askGit(clone, "cat-file", "-e", `${named}^{commit}`);
   if (!exists.ok) {
     return [{ agrees: false, text: `commit ${named} is not in this clone; if it should be: git fetch --tags origin` }];
   }
@@ -84,7 +83,7 @@ async function signature(
   if (key === "") {
     return [{ agrees: "not shown", text: "SIGNATURE_KEY: none, and the commit is not signed: nothing to compare" }];
   }
-  const { ok, output: said } = await runGit(clone, "verify-commit", commit.id);
+  const { ok, output: said } = await askGit(clone, "verify-commit", commit.id);
   if (!ok) {
     const hint = isSsh(key)
       ? "if you trust the key, list it in the file that gpg.ssh.allowedSignersFile names"
@@ -139,11 +138,6 @@ async function ownersOf(fingerprint: string): Promise<Owner[]> {
 
 function addressOf(owner: string): string {
   return /<([^<>]*)>$/.exec(owner)?.[1] ?? owner;
-}
-
-/** Of the objects themselves, as commit.ts reads them. */
-function runGit(clone: string, ...args: readonly string[]) {
-  return run("git", ["--no-replace-objects", ...args], { cwd: clone, env: process.env });
 }
 
 function isSsh(key: string): boolean {
